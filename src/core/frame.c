@@ -243,6 +243,7 @@ ph_err ph_frame_packet(struct ph_pool *pool, enum ph_codec codec, size_t capacit
                        struct ph_frame **out)
 {
     *out = NULL;
+    if (capacity > SIZE_MAX / 4) return PH_ENOMEM;
     size_t rounded = 4096; // powers of two: packets of about one size recycle one another
     while (rounded < capacity) rounded *= 2;
     struct block *b = block_get(pool, rounded);

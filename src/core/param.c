@@ -26,7 +26,7 @@ static ph_err parse_float(const struct ph_param *p, const char *text, float *out
 {
     char *end;
     double v = strtod(text, &end);
-    if (end == text || *end || !isfinite(v))
+    if (end == text || *end || !isfinite((float) v))
         return ph_fail(fault, PH_EINVAL, p->name, "%s is a number, got \"%s\"", p->name, text);
     if (has_range(p) && (v < p->min || v > p->max)) return out_of_range(p, text, fault);
     *out = (float) v;
