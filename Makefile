@@ -27,7 +27,7 @@ run: program ## serve the demo room, or INPUT=..., and print its URL
 
 test: ## run every suite; the last line is "N passed, N failed, N skipped"
 	@$(setup_sh) build feature run test
-	@$(MAKE) --no-print-directory $(BUILD)/build.ninja
+	@$(MAKE) -s --no-print-directory $(BUILD)/build.ninja
 	@tests/run $(BUILD) $(T)
 
 build: program ## the program (build/phosphene) and the libraries
@@ -37,7 +37,7 @@ setup: ## install everything that run, test and bench use
 
 bench: ## measure, as a table (ARGS=--json for records, ARGS=GROUP for a part)
 	@$(setup_sh) build feature run bench
-	@$(MAKE) --no-print-directory program-built
+	@$(MAKE) -s --no-print-directory program-built
 	@$(program) bench $(ARGS)
 
 install: program ## install to PREFIX (below DESTDIR)
@@ -49,10 +49,10 @@ clean: ## remove the build folder
 	rm -rf $(BUILD)
 
 asan: ## every suite under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-asan MESON_ARGS='--native-file tools/meson/asan.ini' test
+	@$(MAKE) -s --no-print-directory BUILD=$(BUILD)-asan MESON_ARGS='--native-file tools/meson/asan.ini' test
 
 tsan: ## every suite under ThreadSanitizer
-	@$(MAKE) --no-print-directory BUILD=$(BUILD)-tsan MESON_ARGS='--native-file tools/meson/tsan.ini' test
+	@$(MAKE) -s --no-print-directory BUILD=$(BUILD)-tsan MESON_ARGS='--native-file tools/meson/tsan.ini' test
 
 fuzz: ## each fuzzer for SECONDS_EACH (60)
 	@$(setup_sh) build feature ci
@@ -67,7 +67,7 @@ style: program ## format, layers, symbols, commit messages
 .PHONY: program program-built
 program:
 	@$(setup_sh) build feature run
-	@$(MAKE) --no-print-directory program-built
+	@$(MAKE) -s --no-print-directory program-built
 
 program-built: $(BUILD)/build.ninja
 	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so

@@ -26,6 +26,7 @@ char *__wrap_strndup(const char *text, size_t n);
 #define STACK 16
 
 static _Thread_local long here, fail_in = -1, failed;
+static _Thread_local bool fail_once;
 static _Thread_local bool inside; // backtrace may allocate
 
 static char watch_prefix[16];
@@ -66,6 +67,7 @@ static bool count_one(void)
     if (fail_in < 0) return false;
     if (fail_in > 0) return fail_in--, false;
     failed++;
+    if (fail_once) fail_in = -1;
     errno = ENOMEM;
     return true;
 }
@@ -145,6 +147,14 @@ const char *alloc_first(void)
 void alloc_fail_from(long n)
 {
     fail_in = n;
+    fail_once = false;
+    failed = 0;
+}
+
+void alloc_fail_only(long n)
+{
+    fail_in = n;
+    fail_once = true;
     failed = 0;
 }
 

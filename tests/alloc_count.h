@@ -16,9 +16,10 @@ long alloc_watched(void); // since alloc_watch
 // Who made the first of them: the thread's name and a call stack as text; "" when there was none.
 const char *alloc_first(void);
 
-// The n-th allocation of the calling thread from now (0 = the next) and all later ones fail with
-// ENOMEM; -1 ends that. alloc_failed tells whether one did.
+// The n-th allocation of the calling thread from now (0 = the next) fails with ENOMEM, and with
+// `from` all later ones do too; -1 ends that. alloc_failed tells how many did.
 void alloc_fail_from(long n);
+void alloc_fail_only(long n);
 long alloc_failed(void);
 
 #endif
