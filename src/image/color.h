@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Brightness, contrast, saturation, hue and gamma of RGBA pictures.
+#ifndef PH_IMAGE_COLOR_H
+#define PH_IMAGE_COLOR_H
+
+#include "image/ops.h"
+
+struct ph_color_params {
+    float brightness; // added: -1..1, 0 = as it is
+    float contrast;   // around mid-grey: 0..4, 1 = as it is
+    float saturation; // 0 = grey .. 4, 1 = as it is
+    float hue_deg;    // turns the colours
+    float gamma;      // out = in^(1/gamma): 0.1..10, 1 = as it is
+};
+#define PH_COLOR_NEUTRAL ((struct ph_color_params){ 0, 1, 1, 0, 1 })
+
+struct ph_color {
+    struct ph_color_matrix matrix;
+    uint8_t lut[256]; // gamma
+    bool has_matrix, has_lut;
+};
+
+// Saturation, then hue (matrices of W3C Filter Effects 1, 9.6: luma stays), then contrast and
+// brightness, as one 3x4 matrix in Q11 with rounding and clamping; then gamma by table.
+void ph_color_prepare(struct ph_color *c, const struct ph_color_params *par);
+// dst may be src. Alpha stays.                                                      thread: any
+ph_err ph_image_color(const struct ph_picture *dst, const struct ph_picture *src,
+                      const struct ph_color *c);
+
+#endif

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// How each subject puts its kernels into the table; called by ops.c only, C first, then upwards.
+#ifndef PH_IMAGE_INIT_H
+#define PH_IMAGE_INIT_H
+
+#include "image/ops.h"
+
+void ph_init_convert_c(struct ph_image_ops *o);
+void ph_init_resize_c(struct ph_image_ops *o);
+void ph_init_blend_c(struct ph_image_ops *o);
+void ph_init_blur_c(struct ph_image_ops *o);
+void ph_init_measure_c(struct ph_image_ops *o);
+void ph_init_color_c(struct ph_image_ops *o);
+void ph_init_geometry_c(struct ph_image_ops *o);
+void ph_init_stroke_c(struct ph_image_ops *o);
+
+#endif
