@@ -23,7 +23,8 @@ help: ## this list
 	@echo '  BUILD=build  PREFIX=/usr/local  DESTDIR=  SECONDS_EACH=60 (fuzz)  MINUTES=10 (soak)'
 
 run: program ## serve the demo room, or INPUT=..., and print its URL
-	@exec $(program) serve $(if $(PRESET),--preset '$(PRESET)') $(if $(PORT),--port '$(PORT)') $(ARGS) $(if $(INPUT),'$(INPUT)')
+	@exec $(program) serve $(if $(PRESET),--preset '$(PRESET)') $(if $(PORT),--port '$(PORT)') \
+		$(ARGS) $(if $(INPUT),'$(INPUT)')
 
 test: ## run every suite; the last line is "N passed, N failed, N skipped"
 	@$(setup_sh) build feature run test
@@ -49,10 +50,12 @@ clean: ## remove the build folder
 	rm -rf $(BUILD)
 
 asan: ## every suite under AddressSanitizer and UndefinedBehaviorSanitizer
-	@$(MAKE) -s --no-print-directory BUILD=$(BUILD)-asan MESON_ARGS='--native-file tools/meson/asan.ini' test
+	@PH_SUMMARY='under the address sanitizer: ' $(MAKE) -s --no-print-directory BUILD=$(BUILD)-asan \
+		MESON_ARGS='$(MESON_ARGS) --native-file tools/meson/asan.ini' test
 
 tsan: ## every suite under ThreadSanitizer
-	@$(MAKE) -s --no-print-directory BUILD=$(BUILD)-tsan MESON_ARGS='--native-file tools/meson/tsan.ini' test
+	@PH_SUMMARY='under the thread sanitizer: ' $(MAKE) -s --no-print-directory BUILD=$(BUILD)-tsan \
+		MESON_ARGS='$(MESON_ARGS) --native-file tools/meson/tsan.ini' test
 
 fuzz: ## each fuzzer for SECONDS_EACH (60)
 	@$(setup_sh) build feature ci
@@ -76,5 +79,6 @@ program-built: $(BUILD)/build.ninja
 # Gone when tools/setup.sh installed something, so that meson looks for libraries again.
 $(BUILD)/build.ninja:
 	@echo 'configuring $(BUILD)'
-	@meson setup $(if $(wildcard $(BUILD)/meson-private/coredata.dat),--reconfigure) $(BUILD) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
+	@meson setup $(if $(wildcard $(BUILD)/meson-private/coredata.dat),--reconfigure) \
+		$(BUILD) $(MESON_ARGS) >$(BUILD).log 2>&1 || { cat $(BUILD).log; exit 1; }
 	@mv $(BUILD).log $(BUILD)/configure.log

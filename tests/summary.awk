@@ -77,6 +77,6 @@ END {
     if (status + 0 != 0 && !failed) fail("the test runner itself, status " status, "")
     if (!passed && !failed && !skipped) fail("no test ran", "")
     printf "%s%s", skips, failures
-    printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped
+    printf "%s%d passed, %d failed, %d skipped\n", prefix, passed, failed, skipped
     exit failed != 0
 }

@@ -35,7 +35,8 @@ TEST(defect_01_no_tick_flood_after_a_stall)
             ticks++;
             CHECK_INT(ph_ticker_due_ns(&t), >, now);  // late or not, the next one is ahead
             if (ticks % 50 == 7) now += PH_SECOND_NS; // stall
-            CHECK_NUM((double) ticks, <=, per_second * (double) (now - start) * 1e-9 + 1.000001);
+            CHECK_NUM((double) ticks, <=,
+                      per_second * (double) (now - start) * 1e-9 + 1.000001);
         }
     }
 }
