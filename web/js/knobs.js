@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+// The knobs of one node at a time: made from its descriptor, following the room's values, and
+// saying beside each knob whether a change is on its way, landed (and on which frame) or refused.
+
+import { control } from './knob-kinds.js';
+import { $, el, icon, say } from './ui.js';
+
+const ACK_SHOWN_MS = 4000;
+const STILL_WAITING_MS = 1500; // longer than any live room's frame
+
+class Knob {
+    #param;
+    #control;
+    #state;
+    #error;
+    #timer = 0;
+    #default;
+    #reset;
+    #moving = false; // while held, and while a refusal is not corrected, the room does not overwrite
+    #refused = false;
+    element;
+
+    constructor(node, param, values) {
+        this.#param = param;
+        const id = `knob-${node}-${param.name}`;
+        const commit = (value, done) => {
+            this.#moving = !done;
+            this.#markDefault(value);
+            // A change that rebuilds the node waits until the hand lets go.
+            if (done || !param.setup) values.set(node, param.name, value);
+        };
+        this.#control = control(param, commit, id);
+        this.#default = param.default;
+        this.#state = el('output', { class: 'knob-state' });
+        this.#error = el('p', { class: 'knob-error', role: 'alert', id: `${id}-error` });
+        this.#reset = el('button', {
+            class: 'icon-button reset', type: 'button', hidden: true,
+            'aria-label': `${param.name} back to ${param.default}`,
+            title: `back to ${param.default}`,
+            onclick: () => {
+                this.#control.show(this.#default);
+                commit(this.#wire(this.#default), true);
+            },
+        }, icon('reset'));
+        this.element = el('div', { class: `knob ${param.type}` },
+            el('div', { class: 'knob-head' },
+                el('label', { for: id }, param.name),
+                param.setup && !param.path
+                    ? el('span', { class: 'badge', title: 'A change rebuilds the node' }, 'rebuilds the node')
+                    : null,
+                param.path ? el('span', { class: 'badge' }, 'set on the server') : null,
+                this.#state, this.#reset),
+            el('div', { class: 'knob-body' }, ...this.#control.parts),
+            param.help ? el('p', { class: 'knob-help' }, param.help) : null,
+            this.#error);
+    }
+
+    get name() {
+        return this.#param.name;
+    }
+
+    show(value) {
+        if (this.#moving || this.#refused || this.#typing()) return;
+        this.#control.show(value);
+        this.#markDefault(value);
+    }
+
+    status({ state, frame, message }) {
+        clearTimeout(this.#timer);
+        this.element.dataset.state = state;
+        this.#refused = state === 'error';
+        say(this.#error, state === 'error' ? message : '');
+        if (state === 'pending') {
+            say(this.#state, '');
+            this.#timer = setTimeout(() => say(this.#state, 'waits for a frame'), STILL_WAITING_MS);
+        } else if (state === 'ack') {
+            say(this.#state, `frame ${frame}`);
+            this.#timer = setTimeout(() => {
+                this.element.dataset.state = '';
+                say(this.#state, '');
+            }, ACK_SHOWN_MS);
+        } else {
+            say(this.#state, 'refused');
+        }
+    }
+
+    #typing() {
+        const field = document.activeElement;
+        return this.element.contains(field) && ['text', 'number'].includes(field.type);
+    }
+
+    // A default is written as in the graph text; the wire wants numbers and booleans as such.
+    #wire(value) {
+        const { type } = this.#param;
+        if (type === 'float' || type === 'int') return Number(value);
+        if (type === 'bool') return value === true || value === 'on';
+        return value;
+    }
+
+    #markDefault(value) {
+        if (this.#param.path) return;
+        this.#reset.hidden = this.#wire(value) === this.#wire(this.#default);
+    }
+}
+
+export class Knobs extends EventTarget {
+    #root;
+    #values;
+    #descriptors = new Map();
+    #room = null;
+    #shape = ''; // what the knobs on screen were made for
+    #selected = null;
+    #knobs = new Map();
+
+    // Event: select { name }: the user chose a node here.
+    constructor(root, values) {
+        super();
+        this.#root = root;
+        this.#values = values;
+        values.addEventListener('status', ({ detail }) => {
+            if (detail.node === this.#selected) this.#knobs.get(detail.param)?.status(detail);
+        });
+    }
+
+    set descriptors(list) {
+        this.#descriptors = new Map(list.map((info) => [info.name, info]));
+        this.#shape = '';
+    }
+
+    get selected() {
+        return this.#selected;
+    }
+
+    select(name) {
+        this.#selected = name;
+        this.#shape = '';
+        if (this.#room) this.update(this.#room);
+    }
+
+    // Moves the choice along the flow: by = 1 or -1.
+    step(by) {
+        const names = this.#room?.nodes.map((node) => node.name) ?? [];
+        const at = names.indexOf(this.#selected) + by;
+        if (names[at]) this.#choose(names[at]);
+    }
+
+    update(room) {
+        this.#room = room;
+        const names = room.nodes.map((node) => node.name);
+        if (!names.includes(this.#selected)) this.#selected = this.#first(room);
+        const node = room.nodes.find((n) => n.name === this.#selected);
+        const shape = JSON.stringify([room.name, names, this.#selected, node?.type]);
+        if (shape !== this.#shape) this.#build(room, node);
+        this.#shape = shape;
+        if (!node) return;
+        for (const knob of this.#knobs.values()) {
+            if (!this.#values.settled(node.name, knob.name, room.frame)) continue;
+            if (knob.name in node.params) knob.show(node.params[knob.name]);
+        }
+        const problem = $('.node-problem', this.#root);
+        say(problem, node.problem ?? '');
+    }
+
+    #first(room) {
+        const withKnobs = room.nodes.find((n) => this.#descriptors.get(n.type)?.params.length);
+        return (withKnobs ?? room.nodes[0])?.name ?? null;
+    }
+
+    #choose(name) {
+        this.dispatchEvent(new CustomEvent('select', { detail: { name } }));
+    }
+
+    #build(room, node) {
+        const info = node && this.#descriptors.get(node.type);
+        const tabs = room.nodes.map(({ name }) => el('button', {
+            type: 'button', class: 'chip', 'aria-pressed': String(name === this.#selected),
+            onclick: () => this.#choose(name),
+        }, name));
+        this.#knobs = new Map((info?.params ?? []).map((param) =>
+            [param.name, new Knob(node.name, param, this.#values)]));
+        // A rebuilt row of tabs must not take the keyboard's place away.
+        const hadFocus = $('.chips', this.#root)?.contains(document.activeElement);
+        this.#root.replaceChildren(
+            el('div', { class: 'chips', role: 'group', 'aria-label': 'Node' }, ...tabs),
+            el('p', { class: 'node-help' },
+                el('b', {}, node?.type ?? ''), ` ${info?.help ?? ''}`),
+            el('p', { class: 'node-problem', role: 'status' }),
+            ...[...this.#knobs.values()].map((knob) => knob.element),
+            this.#knobs.size === 0 ? el('p', { class: 'hint' }, 'This node has no knobs.') : '');
+        if (hadFocus) $('[aria-pressed="true"]', this.#root)?.focus();
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// What is taken away from a room: recordings, snapshots, traces; and the two cuts.
+
+import { call, download, downloadLink, roomPath } from './api.js';
+import { $, attempt, bytes, el, elapsed, icon, recall, remember, saveBlob, say, toast } from './ui.js';
+
+const POLL_MS = 5000; // another viewer may start or stop a recording
+const SOFT_CUT_CHUNKS = 2;
+const TYPES = { PNG: 'image/png', JPEG: 'image/jpeg' };
+
+const stamp = () => new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
+
+export class Take {
+    #connection;
+    #picture;
+    #recording = null; // { file, since } while it runs
+    #button = $('#record');
+
+    constructor(connection, picture) {
+        this.#connection = connection;
+        this.#picture = picture;
+        this.#button.addEventListener('click', () => this.record());
+        $('#snapshot').addEventListener('click', () => this.snapshot());
+        $('#snapshot-type').addEventListener('click', () => this.#nextType());
+        $('#hard-cut').addEventListener('click', () => this.cut('hard'));
+        $('#soft-cut').addEventListener('click', () => this.cut('soft'));
+        $('#trace').addEventListener('click', () => this.#file('trace'));
+        $('#journal').addEventListener('click', () => this.#file('journal'));
+        say($('#snapshot-type'), recall('snapshot', 'PNG'));
+        setInterval(() => this.#showElapsed(), 500);
+        setInterval(() => {
+            if (connection.isOpen && !document.hidden) this.refresh();
+        }, POLL_MS);
+    }
+
+    // What the server says about the room's recording; silent when it cannot be asked just now.
+    async refresh() {
+        const state = await call('GET', roomPath(this.#connection.room, '/record')).catch(() => null);
+        if (state) this.#show(state);
+    }
+
+    async record() {
+        await attempt(async () => {
+            const action = this.#recording ? 'stop' : 'start';
+            const state = await call('POST', roomPath(this.#connection.room, '/record'), { action });
+            this.#show(state);
+            if (!state.recording) this.#offer(state);
+        });
+    }
+
+    async snapshot() {
+        await attempt(async () => {
+            const name = $('#snapshot-type').textContent;
+            const extension = name === 'PNG' ? 'png' : 'jpg';
+            const blob = await this.#picture.snapshot(TYPES[name]);
+            saveBlob(blob, `${this.#connection.room}-${stamp()}.${extension}`);
+            toast(`Snapshot saved, ${bytes(blob.size)}`, 'note');
+        });
+    }
+
+    async cut(kind) {
+        const button = $(`#${kind}-cut`);
+        button.dataset.state = 'pending';
+        const message = kind === 'soft' ? { kind, chunks: SOFT_CUT_CHUNKS } : { kind };
+        await attempt(async () => {
+            const { frame } = await this.#connection.request({ type: 'cut', ...message });
+            toast(`${kind === 'hard' ? 'Hard' : 'Soft'} cut on frame ${frame}`, 'note');
+        });
+        button.dataset.state = '';
+    }
+
+    #nextType() {
+        const next = $('#snapshot-type').textContent === 'PNG' ? 'JPEG' : 'PNG';
+        say($('#snapshot-type'), next);
+        remember('snapshot', next);
+    }
+
+    async #file(what) {
+        const { room } = this.#connection;
+        await attempt(() => download(roomPath(room, `/${what}`), `${room}-${stamp()}.${what}.json`));
+    }
+
+    #show(state) {
+        const since = performance.now() - (state.seconds ?? 0) * 1000;
+        this.#recording = state.recording
+            ? { file: state.file, since: this.#recording?.since ?? since }
+            : null;
+        this.#button.setAttribute('aria-pressed', String(state.recording));
+        document.body.classList.toggle('recording', state.recording);
+        this.#showElapsed();
+    }
+
+    #showElapsed() {
+        const seconds = this.#recording ? (performance.now() - this.#recording.since) / 1000 : 0;
+        say($('.label', this.#button), this.#recording ? elapsed(seconds) : 'Record');
+    }
+
+    #offer({ file, bytes: count, seconds }) {
+        const path = `/api/v1/recordings/${encodeURIComponent(file)}`;
+        $('#recordings').prepend(el('li', {},
+            downloadLink(path, file, icon('download'), file),
+            el('span', { class: 'dim' }, `${elapsed(seconds)}, ${bytes(count)}`)));
+        $('#takes').hidden = false;
+    }
+}
