@@ -191,6 +191,8 @@ struct ph_deferred *ph_request_defer(struct ph_request *req, int64_t timeout_ns,
 // it does not allocate. PH_ETIMEOUT = too late.                                   thread: any
 ph_err ph_deferred_reply(struct ph_deferred **d, int status, const char *json, size_t len);
 ph_err ph_deferred_fault(struct ph_deferred **d, int status, const struct ph_fault *fault);
+// A packet's payload, as ph_reply_frame has it (refs the frame): a room that slept makes one first.
+ph_err ph_deferred_frame(struct ph_deferred **d, struct ph_frame *frame);
 
 // -------------------------------------------------------------------------------- connections
 
