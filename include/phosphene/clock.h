@@ -20,24 +20,29 @@ PH_API int64_t ph_now_ns(void);
 // Sleeps until the moment has come (absolute, so that errors do not add up).       thread: any
 PH_API void ph_sleep_until_ns(int64_t when_ns);
 
-// Drift-free ticks at `num/den` per second from `start_ns`. Pure arithmetic, no waiting: tick k
-// is due at start + k * den / num seconds, rounded down once and not k times.
+// Drift-free ticks at `num/den` per second. Pure arithmetic, no waiting: the stream time of tick k
+// is k * den / num seconds, rounded down once and not k times. num 0 = as fast as possible: always
+// due, and the stream time runs as at 60 per second.
 struct ph_ticker {
-    int64_t start_ns; // moment of tick 0
-    int64_t num, den; // rate = num / den per second; num 0 = as fast as possible
+    int64_t start_ns; // moment at which stream time is 0
+    int64_t num, den; // rate = num / den per second
     uint64_t next;    // index of the next tick; only ever rises
     uint64_t skipped; // ticks that were never delivered because the caller came too late
+    uint64_t base_index; // the present rate holds from this tick on,
+    int64_t base_pts_ns; // whose stream time is this
 };
 
 PH_API void ph_ticker_init(struct ph_ticker *t, int64_t start_ns, int64_t num, int64_t den);
+// From the next tick on; stream time goes on without a step.
+PH_API void ph_ticker_set_rate(struct ph_ticker *t, int64_t num, int64_t den);
 // When the next tick is due; at once (INT64_MIN) for num 0.
 PH_API int64_t ph_ticker_due_ns(const struct ph_ticker *t);
 // Takes the newest tick that is due at `now`, counts the ones skipped over, and returns its index.
 // Call only at or after ph_ticker_due_ns.
 PH_API uint64_t ph_ticker_take(struct ph_ticker *t, int64_t now_ns);
-// Stream time of a tick: index * den / num seconds, exact.
+// Stream time of a tick at or after base_index.
 PH_API int64_t ph_ticker_pts_ns(const struct ph_ticker *t, uint64_t index);
-// Starts again at `now` without the indices going back (after a pause, a rate change).
+// The next tick is due at `now` (after a pause): the origin moves, indices and stream time do not.
 PH_API void ph_ticker_restart(struct ph_ticker *t, int64_t now_ns);
 
 #ifdef __cplusplus

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// What a running graph can be told: parameters, cuts, another graph.
+#include "graph/graph_priv.h"
+
+#include "core/nearest.h"
+#include "core/tree.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+// Replaces the running graph by `ast` (takes it), which the text has produced.
+static ph_err replace(struct ph_graph *g, uint64_t id, struct ph_ast *ast,
+                      struct ph_fault *fault)
+{
+    ph_err ret = graph_build(g, ast, fault);
+    if (ret < 0) return ret;
+    graph_event(
+        g, &(struct ph_event){ PH_EVENT_EDITED, .id = id, .epoch = atomic_load(&g->epoch) });
+    return PH_OK;
+}
+
+ph_err ph_graph_edit(struct ph_graph *g, uint64_t id, const char *text, struct ph_fault *fault)
+{
+    struct ph_ast *ast;
+    struct ph_fault local;
+    if (!fault) fault = &local;
+    *fault = (struct ph_fault){ 0 };
+    pthread_mutex_lock(&g->ctl);
+    ph_err ret = ph_ast_parse(&ast, text, g->types, fault);
+    if (ret == PH_OK) journal_edit(g, text);
+    if (ret == PH_OK) ret = replace(g, id, ast, fault);
+    pthread_mutex_unlock(&g->ctl);
+    return ret;
+}
+
+// A setup parameter rebuilds its node: the same text with that value changed.
+static ph_err rebuild(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                      const char *value, struct ph_fault *fault)
+{
+    struct ph_ast *ast = NULL;
+    char *text = ph_ast_print(g->ast);
+    if (!text) return ph_fail(fault, PH_ENOMEM, param, "out of memory");
+    ph_err ret = ph_ast_parse(&ast, text, g->types, fault);
+    free(text);
+    if (ret == PH_OK) ret = ph_ast_set(ast, ph_ast_find(ast, node), param, value, fault);
+    if (ret < 0) {
+        ph_tree_free(ast);
+        return ret;
+    }
+    if ((text = ph_ast_print(ast))) journal_edit(g, text);
+    free(text);
+    if ((ret = replace(g, 0, ast, fault)) < 0) return ret;
+    struct ph_node *n = graph_find(g, node);
+    return node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+}
+
+static const char *nearest_node(const struct ph_graph *g, const char *name)
+{
+    const char *names[PH_MAX_NODES + 1] = { 0 };
+    for (int i = 0; i < g->ast->node_count; i++) names[i] = g->ast->nodes[i].name;
+    return ph_nearest(name, names);
+}
+
+static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                         const char *value, struct ph_fault *fault)
+{
+    struct ph_ast_node *ast = ph_ast_find(g->ast, node);
+    if (!ast) {
+        const char *near = nearest_node(g, node);
+        return ph_fail(fault, PH_ENOENT, "node", "this graph has no node \"%s\"%s%s%s", node,
+                       near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    const struct ph_param *p = ph_param_find(ast->info->params, param, NULL);
+    struct control c = { .id = id, .param = p };
+    if (p) {
+        ph_err ret = ph_param_parse(p, value, &c.value, fault);
+        if (ret < 0) return ret;
+        if (p->flags & PH_PARAM_SETUP) return rebuild(g, id, node, param, value, fault);
+    }
+    ph_err ret = ph_ast_set(g->ast, ast, param, value, fault); // also refuses unknown names
+    if (ret < 0) return ret;
+    return node_post(graph_find(g, node), c, p->type == PH_TYPE_STRING ? value : NULL);
+}
+
+ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                    const char *value, struct ph_fault *fault)
+{
+    pthread_mutex_lock(&g->ctl);
+    ph_err ret = set_locked(g, id, node, param, value, fault);
+    graph_poke_all(g);
+    pthread_mutex_unlock(&g->ctl);
+    return ret;
+}
+
+// --- cuts
+
+static ph_err hard_cut(struct ph_graph *g, uint64_t id)
+{
+    struct cut_wait *w = malloc(sizeof *w);
+    if (!w) return PH_ENOMEM;
+    pthread_mutex_lock(&g->control_lock);
+    uint32_t epoch = atomic_fetch_add(&g->epoch, 1) + 1;
+    *w = (struct cut_wait){ g->cuts, id, epoch };
+    g->cuts = w;
+    atomic_fetch_add(&g->cuts_waiting, 1);
+    pthread_mutex_unlock(&g->control_lock);
+    return PH_OK;
+}
+
+// Acknowledged by the first node that knows cuts; without one, by the next frame of a sink.
+static ph_err soft_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut)
+{
+    struct ph_node *sink = NULL;
+    bool known = false;
+    for (int i = 0; i < g->node_count; i++) {
+        struct ph_node *n = g->nodes[i];
+        if (node_is_sink(n) && !sink) sink = n;
+        if (!n->info->cut) continue;
+        ph_err ret = node_post(n, (struct control){ .id = known ? 0 : id, .cut = cut }, NULL);
+        if (ret < 0) return ret;
+        known = true;
+    }
+    if (known || !sink) return PH_OK;
+    return node_post(sink, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+}
+
+ph_err ph_graph_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut)
+{
+    pthread_mutex_lock(&g->ctl);
+    if (!cut.hard && cut.chunks < 1) cut.chunks = 1;
+    ph_err ret = cut.hard ? hard_cut(g, id) : soft_cut(g, id, cut);
+    graph_poke_all(g);
+    pthread_mutex_unlock(&g->ctl);
+    return ret;
+}
+
+// A sink has taken a frame: cuts whose epoch it shows are done.
+void graph_sink_frame(struct ph_graph *g, const struct ph_node *n)
+{
+    if (!atomic_load_explicit(&g->cuts_waiting, memory_order_acquire)) return;
+    struct cut_wait *shown = NULL;
+    pthread_mutex_lock(&g->control_lock);
+    for (struct cut_wait **at = &g->cuts; *at;) {
+        struct cut_wait *w = *at;
+        if ((int32_t) (n->last_epoch - w->epoch) < 0) {
+            at = &w->next;
+            continue;
+        }
+        *at = w->next;
+        w->next = shown;
+        shown = w;
+        atomic_fetch_sub(&g->cuts_waiting, 1);
+    }
+    pthread_mutex_unlock(&g->control_lock);
+    while (shown) {
+        struct cut_wait *w = shown;
+        shown = w->next;
+        graph_event(g, &(struct ph_event){ PH_EVENT_ACK, w->id, NULL, NULL, n->last_id,
+                                           n->last_epoch });
+        free(w);
+    }
+}

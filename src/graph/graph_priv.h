@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: MIT
+// The running graph: who owns what and which thread touches it.
+//
+//   ctl      create, edit, set, start, stop: serialised by graph.ctl
+//   lane     one thread each (or the caller of ph_graph_step); touches its nodes' private state,
+//            ports and the consumer half of its links
+//   any      push, publish, status: graph.topo (read) keeps nodes and links from going away,
+//            links have a lock of their own, counters are atomic
+#ifndef PH_GRAPH_PRIV_H
+#define PH_GRAPH_PRIV_H
+
+#include "core/buf.h"
+#include "core/hist.h"
+#include "graph/text.h"
+
+#include <phosphene/graph.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ph_lane;
+struct journal;
+struct replay;
+
+// --- link.c: bounded hand-over between lanes, or a small queue inside one
+
+struct link_item {
+    struct ph_frame *frame;
+    int64_t pushed_ns;
+    uint64_t seq; // counts pushes of this link, from 1
+};
+
+struct link_ring {
+    struct link_item *items;
+    int head, count, capacity;
+};
+
+struct ph_link {
+    struct ph_graph *graph;
+    struct ph_node *from; // NULL: pushed from outside (external port)
+    struct ph_node *to;
+    int from_port, to_port;
+    bool queue; // crosses lanes: locked
+    enum ph_drop drop;
+    int depth;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed; // for OFFLINE hold ports that wait for a later frame
+    struct link_ring ring;
+    struct link_ring staged; // PH_STEPPED: pushed when the lane's work is over
+    uint64_t pushed;         // seq of the newest
+    bool eof;                // no more will be pushed
+    bool wait_key;           // DROP_TO_KEY: after a drop
+
+    // the consumer's, touched by its lane only
+    struct link_item inbox; // taken for this run
+    struct ph_frame *held;  // HOLD ports: what they show
+    uint64_t last_seq;      // of the last item taken
+
+    _Atomic int queued;
+    _Atomic int64_t oldest_ns; // pushed_ns of the oldest queued item
+    _Atomic uint64_t passed, dropped_full, dropped_epoch, dropped_stale;
+};
+
+ph_err link_create(struct ph_link **out, struct ph_graph *g);
+void link_destroy(struct ph_link **l);
+// Takes f. false = BLOCK and full (only asked for external pushes; f is then not taken).
+bool link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_refuse);
+void link_stage(struct ph_link *l, struct ph_frame *f); // PH_STEPPED
+void link_commit(struct ph_link *l, int64_t now_ns);    // pushes what was staged
+void link_close(struct ph_link *l);                     // eof
+bool link_full(struct ph_link *l);                      // BLOCK and no room for one more
+bool link_has(struct ph_link *l);                       // an item is queued (not the inbox)
+bool link_ended(struct ph_link *l);                     // eof and nothing left, inbox included
+// Pops the oldest whose epoch is not below min_epoch; older ones are dropped and counted.
+bool link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out);
+void link_clear(struct ph_link *l); // drops all that is queued and held
+
+// --- node.c
+
+struct node_port {
+    const struct ph_port_info *info;
+    struct ph_link **links;
+    int count;
+    int next;      // round robin of MANY ports
+    bool eof_told; // the node has seen PH_EOF
+};
+
+// A parameter change on its way to the lane, then waiting for the frame that shows it.
+struct control {
+    struct control *next;
+    uint64_t id;
+    const struct ph_param *param; // NULL: a soft cut
+    union ph_value value;
+    char *text; // malloc'ed; strings: swapped with the node's present one
+    struct ph_cut cut;
+};
+
+struct subscription {
+    struct ph_subscriber *sub;
+    struct subscription *next;
+    char node[64];
+};
+
+struct metric_memo { // what a node was told when the run was recorded
+    char name[48], text[64];
+};
+
+struct ph_node {
+    const struct ph_node_info *info;
+    struct ph_graph *graph;
+    struct ph_lane *lane; // NULL while it is not part of the running graph
+    char name[64];
+    void *priv;
+    struct ph_pool *pool;
+    struct node_port *in, *out;
+    int in_count, out_count;
+    bool source; // has no trigger input
+    bool opened;
+
+    // lane
+    struct ph_ticker ticker;
+    bool ticker_started, was_asleep;
+    struct ph_tick tick;
+    bool due_now; // this run
+    bool done;    // PH_EOF: nothing comes out any more
+    bool dirty;   // apply() is owed
+    bool cut_owed;
+    struct ph_cut cut;
+    uint64_t stamped; // frames numbered so far
+    uint64_t last_id; // newest frame that came in or out
+    uint32_t last_epoch;
+    int64_t in_capture_ns, in_pts_ns;
+    int took, gave;         // frames in this call of process()
+    struct control *landed; // applied, not acknowledged yet
+    struct metric_memo memo[8];
+
+    struct control *pending; // graph.control_lock
+    struct control **pending_tail;
+
+    pthread_mutex_t sub_lock;
+    struct subscription *subs;
+
+    pthread_mutex_t problem_lock;
+    char problem[256], problem_logged[256];
+    int64_t problem_ns;
+    bool problem_auto; // lane: set because process() failed, cleared when it succeeds
+
+    _Atomic uint64_t runs, errors, drops, frames_in, frames_out;
+    struct ph_hist busy, wait, latency;
+    struct ph_rate rate; // frames out (sinks: in)
+};
+
+ph_err node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
+                   struct ph_fault *fault);
+void node_destroy(struct ph_node **n);            // closes it
+void node_adopt_subscriptions(struct ph_node *n); // under topo (write)
+// Runs process() as often as there is work in this run of the lane. True when it did something.
+bool node_run(struct ph_node *n);
+int64_t node_due_ns(struct ph_node *n, int64_t now_ns); // sources
+bool node_wants(struct ph_node *n, enum ph_codec codec);
+bool node_is_sink(const struct ph_node *n);
+void node_take_controls(struct ph_node *n);
+void node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
+// A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
+ph_err node_post(struct ph_node *n, struct control c, const char *text); // thread: ctl
+// text NULL = the default. Lanes are parked.
+ph_err node_store(struct ph_node *n, const struct ph_param *p, const char *text);
+union ph_value node_value(const struct ph_node *n, const struct ph_param *p);
+
+// --- lane.c
+
+#define TRACE_EVENTS 16384
+
+struct trace_event {
+    const struct ph_node_info *info;
+    char name[24];
+    int64_t begin_ns, end_ns;
+    uint64_t frame;
+};
+
+struct ph_lane {
+    struct ph_graph *graph;
+    int index;
+    char name[64];
+    struct ph_node **nodes; // topological order
+    int node_count;
+    struct ph_link **in; // links that come from other lanes or from outside
+    int in_count;
+    struct ph_link **blocking; // BLOCK links that lead out
+    int blocking_count;
+    struct ph_link **leaving; // every link that leads out
+    int leaving_count;
+
+    pthread_t thread;
+    bool started;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool poked;
+
+    // lane
+    int64_t now_ns; // when this run began
+    uint32_t epoch; // as this lane has seen it
+    _Atomic uint64_t run;
+    int64_t work_ns;       // ph_node_work in this run
+    int64_t busy_until_ns; // PH_STEPPED
+    bool finishing;        // PH_STEPPED: staged frames wait for busy_until
+    _Atomic bool done;
+    uint64_t control_seen;
+    int64_t last_begin_ns;
+    _Atomic int busy_ppm;    // share of time at work, smoothed
+    _Atomic int64_t busy_at; // when busy_ppm was computed
+
+    struct trace_event *trace;
+    _Atomic uint64_t trace_count;
+};
+
+ph_err lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name);
+void lane_destroy(struct ph_lane **lane);
+ph_err lane_start(struct ph_lane *lane);
+void lane_join(struct ph_lane *lane);
+void lane_poke(struct ph_lane *lane);                      // thread: any
+int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns); // INT64_MIN = now, PH_NEVER
+void lane_run(struct ph_lane *lane);
+void lane_commit(struct ph_lane *lane);
+double lane_busy(const struct ph_lane *lane);
+
+// --- graph.c
+
+struct cut_wait { // hard cuts that no sink has shown yet
+    struct cut_wait *next;
+    uint64_t id;
+    uint32_t epoch;
+};
+
+struct ph_graph {
+    struct ph_graph_params par;
+    struct ph_log log;
+    const struct ph_node_info *const *types;
+    uint64_t seed;
+
+    pthread_mutex_t ctl;
+    pthread_rwlock_t topo; // ast, nodes, links, lanes
+    struct ph_ast *ast;
+    struct ph_node **nodes; // in the order of the ast
+    int node_count;
+    struct ph_link **links; // of the ast, then the external ones
+    int link_count;
+    struct ph_lane **lanes;
+    int lane_count;
+    struct subscription *orphans; // subscriptions to nodes that are not there (topo)
+
+    _Atomic bool stopping; // for good
+    _Atomic bool pausing;  // for an edit
+    _Atomic uint32_t epoch;
+    _Atomic int64_t vnow_ns; // PH_STEPPED
+    int64_t started_ns;
+    bool started;
+
+    pthread_mutex_t control_lock;
+    _Atomic uint64_t control_seq; // rises with every pending control
+    _Atomic int cuts_waiting;
+    struct cut_wait *cuts; // control_lock
+
+    pthread_mutex_t done_lock;
+    pthread_cond_t done_cond;
+    _Atomic int lanes_running;
+    bool eof_told;
+
+    struct ph_hist latency;
+    struct journal *journal;
+    struct replay *replay;
+};
+
+int64_t graph_now_ns(const struct ph_graph *g);
+bool graph_awake(struct ph_graph *g);
+void graph_event(struct ph_graph *g, const struct ph_event *e);
+void graph_lane_done(struct ph_graph *g);
+void graph_poke_all(struct ph_graph *g);
+void graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
+struct ph_node *graph_find(struct ph_graph *g, const char *name);
+ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault); // edit.c
+void graph_start_lanes(struct ph_graph *g);
+void graph_join_lanes(struct ph_graph *g);
+
+// --- journal.c
+ph_err journal_open(struct journal **out, const char *path, const struct ph_graph *g,
+                    const char *text, struct ph_fault *fault);
+void journal_close(struct journal **j, struct ph_graph *g);
+void journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item);
+void journal_tick(struct ph_node *n, uint64_t previous);
+void journal_epoch(struct ph_lane *lane);
+void journal_set(struct ph_node *n, const struct control *c);
+void journal_edit(struct ph_graph *g, const char *text);
+void journal_metric(struct ph_node *n, const char *name, const char *text);
+// While a journal is replayed: what the node was told then; -1 otherwise.
+int journal_recall(struct ph_node *n, const char *name, char *text, size_t size);
+
+#endif

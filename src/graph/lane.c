@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// One thread that runs its nodes in topological order, one frame at a time: no lock inside, a
+// stack trace is the pipeline. It sleeps on one condition; whoever has something for it pokes it.
+#include "graph/graph_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define RELAXED memory_order_relaxed
+
+ph_err lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name)
+{
+    struct ph_lane *lane = calloc(1, sizeof *lane);
+    *out = lane;
+    if (!lane) return PH_ENOMEM;
+    lane->graph = g;
+    lane->index = index;
+    lane->epoch = atomic_load(&g->epoch);
+    snprintf(lane->name, sizeof lane->name, "%s", name);
+    pthread_mutex_init(&lane->lock, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&lane->wake, &attr);
+    pthread_condattr_destroy(&attr);
+    lane->trace = calloc(TRACE_EVENTS, sizeof *lane->trace);
+    if (lane->trace) return PH_OK;
+    lane_destroy(out);
+    return PH_ENOMEM;
+}
+
+void lane_destroy(struct ph_lane **out)
+{
+    struct ph_lane *lane = *out;
+    *out = NULL;
+    if (!lane) return;
+    pthread_cond_destroy(&lane->wake);
+    pthread_mutex_destroy(&lane->lock);
+    free(lane->trace);
+    free(lane->nodes);
+    free(lane->in);
+    free(lane->blocking);
+    free(lane->leaving);
+    free(lane);
+}
+
+void lane_poke(struct ph_lane *lane)
+{
+    pthread_mutex_lock(&lane->lock);
+    lane->poked = true;
+    pthread_cond_signal(&lane->wake);
+    pthread_mutex_unlock(&lane->lock);
+}
+
+// --- when to run
+
+static bool is_hold(const struct ph_link *l)
+{
+    return l->to->in[l->to_port].info->flags & PH_PORT_HOLD;
+}
+
+static bool input_waits(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->in_count; i++) {
+        struct ph_link *l = lane->in[i];
+        if (is_hold(l) || l->to->done) continue;
+        if (l->inbox.frame || link_has(l)) return true;
+        if (!l->to->in[l->to_port].eof_told && link_ended(l)) return true;
+    }
+    return false;
+}
+
+static bool control_waits(const struct ph_lane *lane)
+{
+    return atomic_load_explicit(&lane->graph->control_seq, memory_order_acquire) !=
+           lane->control_seen;
+}
+
+int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns)
+{
+    int64_t due = PH_NEVER;
+    if (atomic_load_explicit(&lane->done, RELAXED)) return PH_NEVER;
+    if (control_waits(lane)) return INT64_MIN;
+    for (int i = 0; i < lane->blocking_count; i++)
+        if (link_full(lane->blocking[i])) return PH_NEVER; // its consumer will poke
+    if (input_waits(lane)) return INT64_MIN;
+    for (int i = 0; i < lane->node_count; i++) {
+        struct ph_node *n = lane->nodes[i];
+        int64_t t = n->source ? node_due_ns(n, now_ns) : PH_NEVER;
+        if (t < due) due = t;
+    }
+    return due;
+}
+
+// --- one run
+
+static void observe_epoch(struct ph_lane *lane, uint32_t epoch)
+{
+    if (epoch == lane->epoch) return;
+    lane->epoch = epoch;
+    journal_epoch(lane);
+    for (int i = 0; i < lane->node_count; i++) {
+        struct ph_node *n = lane->nodes[i];
+        for (int p = 0; p < n->in_count; p++)
+            for (int k = 0; k < n->in[p].count; k++) ph_frame_unref(&n->in[p].links[k]->held);
+        if (!n->info->cut) continue;
+        n->cut = (struct ph_cut){ .hard = true };
+        n->cut_owed = true;
+    }
+}
+
+static void take_controls(struct ph_lane *lane)
+{
+    if (!control_waits(lane)) return;
+    lane->control_seen = atomic_load_explicit(&lane->graph->control_seq, memory_order_acquire);
+    for (int i = 0; i < lane->node_count; i++) node_take_controls(lane->nodes[i]);
+}
+
+// At most one frame of each trigger link per run. A frame may carry an epoch that this lane has
+// not seen yet: then the cut comes before the frame.
+static void take_inputs(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->in_count; i++) {
+        struct ph_link *l = lane->in[i];
+        if (is_hold(l) || l->inbox.frame) continue;
+        if (!link_pop(l, lane->epoch, &l->inbox)) {
+            l->inbox.frame = NULL;
+            continue;
+        }
+        journal_pop(lane, l, &l->inbox);
+        l->last_seq = l->inbox.seq;
+        if ((int32_t) (l->inbox.frame->epoch - lane->epoch) > 0)
+            observe_epoch(lane, l->inbox.frame->epoch);
+    }
+    for (int i = 0; i < lane->in_count; i++) {
+        struct ph_link *l = lane->in[i];
+        if (!l->inbox.frame || (int32_t) (l->inbox.frame->epoch - lane->epoch) >= 0) continue;
+        ph_frame_unref(&l->inbox.frame);
+        atomic_fetch_add_explicit(&l->dropped_epoch, 1, RELAXED);
+    }
+}
+
+static void note_busy(struct ph_lane *lane, int64_t end_ns)
+{
+    int64_t period = lane->now_ns - lane->last_begin_ns, work = end_ns - lane->now_ns;
+    if (lane->last_begin_ns && period > 0 && work <= period) {
+        int now = (int) (work * 1000000 / period);
+        int old = atomic_load_explicit(&lane->busy_ppm, RELAXED);
+        atomic_store_explicit(&lane->busy_ppm, old + (now - old) / 16, RELAXED);
+    }
+    lane->last_begin_ns = lane->now_ns;
+    atomic_store_explicit(&lane->busy_at, end_ns, RELAXED);
+}
+
+double lane_busy(const struct ph_lane *lane)
+{
+    int64_t age = ph_now_ns() - atomic_load_explicit(&lane->busy_at, RELAXED);
+    if (age > 2 * PH_SECOND_NS) return 0;
+    return atomic_load_explicit(&lane->busy_ppm, RELAXED) * 1e-6;
+}
+
+static void mark_due(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->node_count; i++) {
+        struct ph_node *n = lane->nodes[i];
+        if (n->source && !n->done) n->due_now = node_due_ns(n, lane->now_ns) <= lane->now_ns;
+    }
+}
+
+static bool all_done(const struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->node_count; i++)
+        if (!lane->nodes[i]->done) return false;
+    return true;
+}
+
+void lane_run(struct ph_lane *lane)
+{
+    struct ph_graph *g = lane->graph;
+    bool did = false;
+    lane->now_ns = graph_now_ns(g);
+    lane->work_ns = 0;
+    take_controls(lane);
+    observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
+    take_inputs(lane);
+    mark_due(lane);
+    for (int i = 0; i < lane->node_count; i++) did |= node_run(lane->nodes[i]);
+    if (did) {
+        atomic_store_explicit(&lane->run, atomic_load_explicit(&lane->run, RELAXED) + 1,
+                              RELAXED);
+        if (g->par.mode != PH_STEPPED) note_busy(lane, ph_now_ns());
+    }
+    if (all_done(lane) && !atomic_exchange(&lane->done, true)) graph_lane_done(g);
+}
+
+void lane_commit(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->leaving_count; i++)
+        link_commit(lane->leaving[i], graph_now_ns(lane->graph));
+}
+
+// --- its thread
+
+// true = run; false = the lane is to stop.
+static bool wait_for_work(struct ph_lane *lane)
+{
+    struct ph_graph *g = lane->graph;
+    for (;;) {
+        if (atomic_load(&g->stopping) || atomic_load(&g->pausing)) return false;
+        if (atomic_load_explicit(&lane->done, RELAXED)) return false;
+        int64_t now = ph_now_ns(), due = lane_due_ns(lane, now);
+        if (due <= now) return true;
+        struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };
+        pthread_mutex_lock(&lane->lock);
+        if (!lane->poked && due == PH_NEVER)
+            pthread_cond_wait(&lane->wake, &lane->lock);
+        else if (!lane->poked)
+            pthread_cond_timedwait(&lane->wake, &lane->lock, &t);
+        lane->poked = false;
+        pthread_mutex_unlock(&lane->lock);
+    }
+}
+
+static void *lane_main(void *opaque)
+{
+    struct ph_lane *lane = opaque;
+    char name[16];
+    snprintf(name, sizeof name, "ph:%.12s", lane->name);
+    pthread_setname_np(pthread_self(), name);
+    while (wait_for_work(lane)) lane_run(lane);
+    return NULL;
+}
+
+ph_err lane_start(struct ph_lane *lane)
+{
+    lane->started = pthread_create(&lane->thread, NULL, lane_main, lane) == 0;
+    return lane->started ? PH_OK : PH_ENOMEM;
+}
+
+void lane_join(struct ph_lane *lane)
+{
+    if (lane->started) pthread_join(lane->thread, NULL);
+    lane->started = false;
+}

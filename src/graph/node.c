@@ -1,0 +1,799 @@
+// SPDX-License-Identifier: MIT
+// One node: life, its run inside a lane, and the functions its author calls.
+#include "graph/graph_priv.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RELAXED memory_order_relaxed
+
+// --- life
+
+static void *field(const struct ph_node *n, const struct ph_param *p)
+{
+    return (char *) n->priv + p->offset;
+}
+
+union ph_value node_value(const struct ph_node *n, const struct ph_param *p)
+{
+    union ph_value v = { 0 };
+    const void *at = field(n, p);
+    switch (p->type) {
+    case PH_TYPE_FLOAT: v.f = *(const float *) at; break;
+    case PH_TYPE_INT: v.i = *(const int64_t *) at; break;
+    case PH_TYPE_BOOL: v.b = *(const bool *) at; break;
+    case PH_TYPE_STRING: v.s = *(const char *const *) at; break;
+    case PH_TYPE_ENUM: v.e = *(const int *) at; break;
+    case PH_TYPE_SIZE: v.size = *(const struct ph_size *) at; break;
+    case PH_TYPE_COLOR: v.color = *(const uint32_t *) at; break;
+    case PH_TYPE_NONE: break;
+    }
+    return v;
+}
+
+// Strings: the field owns a malloc'ed text, which is swapped with *text.
+static void store_value(struct ph_node *n, const struct ph_param *p, union ph_value v,
+                        char **text)
+{
+    void *at = field(n, p);
+    switch (p->type) {
+    case PH_TYPE_FLOAT: *(float *) at = v.f; break;
+    case PH_TYPE_INT: *(int64_t *) at = v.i; break;
+    case PH_TYPE_BOOL: *(bool *) at = v.b; break;
+    case PH_TYPE_ENUM: *(int *) at = v.e; break;
+    case PH_TYPE_SIZE: *(struct ph_size *) at = v.size; break;
+    case PH_TYPE_COLOR: *(uint32_t *) at = v.color; break;
+    case PH_TYPE_STRING: {
+        char *old = *(char **) at;
+        *(char **) at = *text;
+        *text = old;
+        break;
+    }
+    case PH_TYPE_NONE: break;
+    }
+}
+
+static ph_err store_text(struct ph_node *n, const struct ph_param *p, const char *text,
+                         struct ph_fault *fault)
+{
+    union ph_value v;
+    ph_err ret = ph_param_parse(p, text, &v, fault);
+    if (ret < 0) return ret;
+    char *copy = p->type == PH_TYPE_STRING ? strdup(text) : NULL;
+    if (p->type == PH_TYPE_STRING && !copy) return PH_ENOMEM;
+    store_value(n, p, v, &copy);
+    free(copy);
+    return PH_OK;
+}
+
+static const char *default_text(const struct ph_param *p)
+{
+    if (p->def) return p->def;
+    switch (p->type) {
+    case PH_TYPE_FLOAT:
+    case PH_TYPE_INT: return "0";
+    case PH_TYPE_BOOL: return "off";
+    case PH_TYPE_ENUM: return p->names[0];
+    case PH_TYPE_SIZE: return "0x0";
+    case PH_TYPE_COLOR: return "#000000";
+    default: return "";
+    }
+}
+
+static ph_err set_params(struct ph_node *n, const struct ph_ast_node *ast,
+                         struct ph_fault *fault)
+{
+    ph_err ret;
+    for (const struct ph_param *p = n->info->params; p && p->name; p++) {
+        // a default may lie outside the range on purpose ("0 = automatic")
+        struct ph_param any = *p;
+        any.min = any.max = 0;
+        if ((ret = store_text(n, &any, default_text(p), fault)) < 0) return ret;
+    }
+    for (int i = 0; i < ast->param_count; i++)
+        if ((ret = store_text(n, ast->params[i].info, ast->params[i].value, fault)) < 0)
+            return ret;
+    return PH_OK;
+}
+
+static ph_err make_ports(const struct ph_port_info *infos, struct node_port **ports, int *count)
+{
+    *count = ph_port_count(infos);
+    *ports = calloc((size_t) *count + 1, sizeof **ports);
+    if (!*ports) return PH_ENOMEM;
+    for (int i = 0; i < *count; i++) (*ports)[i].info = &infos[i];
+    return PH_OK;
+}
+
+static bool is_trigger(const struct ph_port_info *p)
+{
+    return !(p->flags & PH_PORT_HOLD);
+}
+
+// External ports are fed by a link of their own, which exists before open() so that a node's
+// thread can push at once.
+static ph_err make_external(struct ph_node *n)
+{
+    for (int i = 0; i < n->in_count; i++) {
+        struct node_port *p = &n->in[i];
+        if (!(p->info->flags & PH_PORT_EXTERNAL)) continue;
+        if (!(p->links = calloc(1, sizeof *p->links))) return PH_ENOMEM;
+        if (link_create(&p->links[0], n->graph) < 0) return PH_ENOMEM;
+        p->count = 1;
+        p->links[0]->to = n;
+        p->links[0]->to_port = i;
+        p->links[0]->queue = true;
+        p->links[0]->depth = 1;
+    }
+    return PH_OK;
+}
+
+void node_adopt_subscriptions(struct ph_node *n)
+{
+    struct subscription **at = &n->graph->orphans;
+    while (*at) {
+        struct subscription *s = *at;
+        if (strcmp(s->node, n->name)) {
+            at = &s->next;
+            continue;
+        }
+        *at = s->next;
+        s->next = n->subs;
+        n->subs = s;
+    }
+}
+
+ph_err node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
+                   struct ph_fault *fault)
+{
+    ph_err ret = PH_ENOMEM;
+    struct ph_node *n = calloc(1, sizeof *n);
+    *out = NULL;
+    if (!n) return ph_fail(fault, PH_ENOMEM, ast->name, "out of memory");
+    n->info = ast->info;
+    n->graph = g;
+    n->pending_tail = &n->pending;
+    n->dirty = true;
+    snprintf(n->name, sizeof n->name, "%s", ast->name);
+    pthread_mutex_init(&n->sub_lock, NULL);
+    pthread_mutex_init(&n->problem_lock, NULL);
+    ph_ticker_init(&n->ticker, 0, 0, 1);
+    if (!(n->priv = calloc(1, n->info->priv_size + 1))) goto fail;
+    PH_TRY(ph_pool_create(&n->pool));
+    PH_TRY(make_ports(n->info->in, &n->in, &n->in_count));
+    PH_TRY(make_ports(n->info->out, &n->out, &n->out_count));
+    PH_TRY(make_external(n));
+    n->source = true;
+    for (int i = 0; i < n->in_count; i++)
+        if (is_trigger(n->in[i].info)) n->source = false;
+    PH_TRY(set_params(n, ast, fault));
+    n->opened = true;
+    if (n->info->open) PH_TRY(n->info->open(n, fault));
+    *out = n;
+    return PH_OK;
+fail:
+    if (fault && !fault->message[0])
+        ph_fail(fault, ret, ast->name, "%s: %s", ast->name, ph_strerror(ret));
+    if (fault && !fault->line) fault->line = ast->line, fault->column = ast->column;
+    node_destroy(&n);
+    return ret;
+}
+
+static void free_controls(struct control *c)
+{
+    for (struct control *next; c; c = next) {
+        next = c->next;
+        free(c->text);
+        free(c);
+    }
+}
+
+void node_destroy(struct ph_node **out)
+{
+    struct ph_node *n = *out;
+    *out = NULL;
+    if (!n) return;
+    if (n->opened && n->info->close) n->info->close(n);
+    for (const struct ph_param *p = n->info->params; n->priv && p && p->name; p++)
+        if (p->type == PH_TYPE_STRING) free(*(char **) field(n, p));
+    while (n->subs) {
+        struct subscription *s = n->subs;
+        n->subs = s->next;
+        s->next = n->graph->orphans;
+        n->graph->orphans = s;
+    }
+    free_controls(n->pending);
+    free_controls(n->landed);
+    for (int i = 0; i < n->in_count; i++) {
+        if (n->in[i].info->flags & PH_PORT_EXTERNAL && n->in[i].count)
+            link_destroy(&n->in[i].links[0]);
+        free(n->in[i].links);
+    }
+    for (int i = 0; i < n->out_count; i++) free(n->out[i].links);
+    free(n->in);
+    free(n->out);
+    ph_pool_destroy(&n->pool);
+    pthread_mutex_destroy(&n->sub_lock);
+    pthread_mutex_destroy(&n->problem_lock);
+    free(n->priv);
+    free(n);
+}
+
+bool node_is_sink(const struct ph_node *n)
+{
+    return n->out_count == 0;
+}
+
+bool node_wants(struct ph_node *n, enum ph_codec codec)
+{
+    if (node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
+    return ph_node_wanted(n, codec);
+}
+
+// --- control, between frames
+
+static void acknowledge(struct ph_node *n)
+{
+    while (n->landed) {
+        struct control *c = n->landed;
+        n->landed = c->next;
+        struct ph_event e = { PH_EVENT_ACK, c->id, n->name, NULL, n->last_id, n->last_epoch };
+        if (c->id) graph_event(n->graph, &e);
+        free(c->text);
+        free(c);
+    }
+}
+
+void node_drop_controls(struct ph_node *n)
+{
+    node_take_controls(n);
+    acknowledge(n);
+}
+
+ph_err node_store(struct ph_node *n, const struct ph_param *p, const char *text)
+{
+    struct ph_param any = *p;
+    if (!text) any.min = any.max = 0; // as in set_params
+    n->dirty = true;
+    return store_text(n, &any, text ? text : default_text(p), NULL);
+}
+
+ph_err node_post(struct ph_node *n, struct control c, const char *text)
+{
+    struct ph_graph *g = n->graph;
+    struct control *copy = malloc(sizeof *copy);
+    if (copy) *copy = c;
+    if (copy && text && !(copy->text = strdup(text))) {
+        free(copy);
+        copy = NULL;
+    }
+    if (!copy) return PH_ENOMEM;
+    pthread_mutex_lock(&g->control_lock);
+    *n->pending_tail = copy;
+    n->pending_tail = &copy->next;
+    atomic_fetch_add(&g->control_seq, 1);
+    pthread_mutex_unlock(&g->control_lock);
+    return PH_OK;
+}
+
+static void apply_one(struct ph_node *n, struct control *c)
+{
+    if (c->param) {
+        journal_set(n, c);
+        store_value(n, c->param, c->value, &c->text);
+        n->dirty = true;
+    } else if (c->cut.chunks >= 0 && n->info->cut) {
+        n->cut = c->cut;
+        n->cut_owed = true;
+    }
+}
+
+void node_take_controls(struct ph_node *n)
+{
+    struct ph_graph *g = n->graph;
+    pthread_mutex_lock(&g->control_lock);
+    struct control *list = n->pending;
+    n->pending = NULL;
+    n->pending_tail = &n->pending;
+    pthread_mutex_unlock(&g->control_lock);
+    struct control **tail = &n->landed;
+    while (*tail) tail = &(*tail)->next;
+    *tail = list;
+    for (struct control *c = list; c; c = c->next) apply_one(n, c);
+}
+
+// --- running
+
+static bool port_has(const struct node_port *p)
+{
+    for (int i = 0; i < p->count; i++)
+        if (p->links[i]->queue ? p->links[i]->inbox.frame != NULL : link_has(p->links[i]))
+            return true;
+    return false;
+}
+
+static bool port_ended(const struct node_port *p)
+{
+    if (!p->count) return !(p->info->flags & PH_PORT_EXTERNAL);
+    for (int i = 0; i < p->count; i++)
+        if (!link_ended(p->links[i])) return false;
+    return true;
+}
+
+// A trigger input has a frame, or has ended and the node does not know it yet.
+static bool has_work(const struct ph_node *n)
+{
+    if (n->done) return false;
+    if (n->source) return n->due_now;
+    for (int i = 0; i < n->in_count; i++) {
+        const struct node_port *p = &n->in[i];
+        if (!is_trigger(p->info)) continue;
+        if (port_has(p) || (p->count && !p->eof_told && port_ended(p))) return true;
+    }
+    return false;
+}
+
+static bool all_ended(const struct ph_node *n)
+{
+    if (n->source) return false;
+    for (int i = 0; i < n->in_count; i++)
+        if (is_trigger(n->in[i].info) && (!port_ended(&n->in[i]) || port_has(&n->in[i])))
+            return false;
+    return true;
+}
+
+static void finish(struct ph_node *n)
+{
+    n->done = true;
+    for (int p = 0; p < n->out_count; p++)
+        for (int i = 0; i < n->out[p].count; i++) link_close(n->out[p].links[i]);
+}
+
+static void begin_tick(struct ph_node *n)
+{
+    uint64_t before = n->ticker.next;
+    uint64_t limit = n->graph->par.frames;
+    if (n->graph->par.mode == PH_OFFLINE)
+        n->tick.index = n->ticker.next++;
+    else
+        n->tick.index = ph_ticker_take(&n->ticker, n->lane->now_ns);
+    journal_tick(n, before);
+    n->tick.pts_ns = ph_ticker_pts_ns(&n->ticker, n->tick.index);
+    n->tick.now_ns = n->lane->now_ns;
+    if (limit && n->tick.index >= limit) finish(n);
+}
+
+// Parameters and cuts first; what they return is a failure of this run.
+static ph_err prepare(struct ph_node *n)
+{
+    if (n->cut_owed) {
+        ph_err ret = n->info->cut(n, &n->cut);
+        if (ret < 0) return ret;
+        n->cut_owed = false; // cleared only now: a cut that failed comes again
+    }
+    if (!n->dirty) return PH_OK;
+    n->dirty = false;
+    return n->info->apply ? n->info->apply(n) : PH_OK;
+}
+
+static void count_run(struct ph_node *n, ph_err ret, int64_t begin, int64_t end)
+{
+    // one writer: plain adds on relaxed atomics
+    atomic_store_explicit(&n->runs, atomic_load_explicit(&n->runs, RELAXED) + 1, RELAXED);
+    ph_hist_add(&n->busy, end - begin, end);
+    if (n->out_count ? n->gave : n->took) ph_rate_add(&n->rate, end);
+    if (ret < 0) {
+        atomic_fetch_add_explicit(&n->errors, 1, RELAXED);
+        // a node that says more itself has already done so
+        if (!n->problem[0]) ph_node_problem(n, "%s", ph_strerror(ret));
+        n->problem_auto = true;
+    } else if (n->problem_auto) {
+        n->problem_auto = false;
+        ph_node_problem(n, NULL);
+    }
+}
+
+static void trace(struct ph_node *n, int64_t begin, int64_t end)
+{
+    struct ph_lane *lane = n->lane;
+    uint64_t at = atomic_load_explicit(&lane->trace_count, RELAXED);
+    struct trace_event *e = &lane->trace[at % TRACE_EVENTS];
+    e->info = n->info;
+    memcpy(e->name, n->name, sizeof e->name - 1);
+    e->begin_ns = begin;
+    e->end_ns = end;
+    e->frame = n->last_id;
+    atomic_store_explicit(&lane->trace_count, at + 1, memory_order_release);
+}
+
+static void sink_took(struct ph_node *n, int64_t now)
+{
+    if (!node_is_sink(n) || !n->took) return;
+    if (n->graph->par.mode == PH_LIVE && n->in_capture_ns)
+        ph_hist_add(&n->latency, now - n->in_capture_ns, now);
+    graph_sink_frame(n->graph, n);
+}
+
+// One call of process(). True when it did something.
+static bool run_once(struct ph_node *n, int64_t *clock_ns)
+{
+    n->took = n->gave = 0;
+    if (n->source && !n->info->due)
+        begin_tick(n);
+    else if (n->source && n->graph->par.frames && n->stamped >= n->graph->par.frames)
+        finish(n);
+    if (n->done) return true;
+    ph_err ret = prepare(n);
+    if (ret >= 0) ret = n->info->process(n);
+    int64_t begin = *clock_ns, end = ph_now_ns();
+    *clock_ns = end;
+    if (ret == PH_EOF || all_ended(n)) finish(n);
+    if (ret == PH_MORE && !n->took && !n->gave) return false;
+    count_run(n, ret, begin, end);
+    trace(n, begin, end);
+    sink_took(n, end);
+    if (n->landed && (n->took || n->gave)) acknowledge(n);
+    return true;
+}
+
+bool node_run(struct ph_node *n)
+{
+    bool did = false;
+    int64_t clock_ns = has_work(n) ? ph_now_ns() : 0;
+    while (has_work(n)) {
+        n->due_now = false;
+        bool ok = run_once(n, &clock_ns);
+        did |= ok;
+        // a node that leaves its input alone is asked again in the next run, not now
+        if (!ok || (!n->took && !n->gave)) break;
+    }
+    return did;
+}
+
+int64_t node_due_ns(struct ph_node *n, int64_t now_ns)
+{
+    if (n->done) return PH_NEVER;
+    if (n->graph->par.mode == PH_OFFLINE) return INT64_MIN;
+    if (!graph_awake(n->graph)) {
+        n->was_asleep = true;
+        return PH_NEVER;
+    }
+    if (n->info->due) return n->info->due(n, now_ns);
+    if (!n->ticker_started || n->was_asleep) ph_ticker_restart(&n->ticker, now_ns);
+    n->ticker_started = true;
+    n->was_asleep = false;
+    return ph_ticker_due_ns(&n->ticker);
+}
+
+// --- what the author calls: the node itself
+
+void *ph_priv(struct ph_node *n)
+{
+    return n->priv;
+}
+
+const char *ph_node_name(const struct ph_node *n)
+{
+    return n->name;
+}
+
+const struct ph_log *ph_node_log(const struct ph_node *n)
+{
+    return &n->graph->log;
+}
+
+struct ph_graph *ph_node_graph(const struct ph_node *n)
+{
+    return n->graph;
+}
+
+bool ph_node_stopping(const struct ph_node *n)
+{
+    return atomic_load_explicit(&n->graph->stopping, RELAXED);
+}
+
+int64_t ph_node_now_ns(const struct ph_node *n)
+{
+    return graph_now_ns(n->graph);
+}
+
+bool ph_node_offline(const struct ph_node *n)
+{
+    return n->graph->par.mode != PH_LIVE;
+}
+
+bool ph_node_linked(const struct ph_node *n, bool output, int port)
+{
+    return output ? n->out[port].count > 0 : n->in[port].count > 0;
+}
+
+bool ph_node_wanted(struct ph_node *n, enum ph_codec codec)
+{
+    for (int p = 0; p < n->out_count; p++)
+        for (int i = 0; i < n->out[p].count; i++)
+            if (node_wants(n->out[p].links[i]->to, codec)) return true;
+    return false;
+}
+
+// FNV-1a over the name, mixed with the graph's seed (splitmix64's finaliser)
+uint64_t ph_node_seed(const struct ph_node *n)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (const char *c = n->name; *c; c++)
+        h = (h ^ (unsigned char) *c) * UINT64_C(0x100000001b3);
+    h += n->graph->seed * UINT64_C(0x9e3779b97f4a7c15);
+    h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return h ^ (h >> 31);
+}
+
+void ph_node_problem(struct ph_node *n, const char *fmt, ...)
+{
+    char text[sizeof n->problem] = "";
+    if (fmt) {
+        va_list args;
+        va_start(args, fmt);
+        vsnprintf(text, sizeof text, fmt, args);
+        va_end(args);
+    }
+    int64_t now = ph_now_ns();
+    pthread_mutex_lock(&n->problem_lock);
+    bool changed = strcmp(n->problem, text) != 0;
+    memcpy(n->problem, text, sizeof text);
+    // a text that flips each frame must not flood the log
+    bool say = strcmp(n->problem_logged, text) && now - n->problem_ns > PH_SECOND_NS;
+    if (say) {
+        memcpy(n->problem_logged, text, sizeof text);
+        n->problem_ns = now;
+    }
+    pthread_mutex_unlock(&n->problem_lock);
+    if (say && text[0])
+        ph_warn(&n->graph->log, n->name, "%s", text);
+    else if (say)
+        ph_info(&n->graph->log, n->name, "all is well again");
+    if (changed)
+        graph_event(n->graph, &(struct ph_event){ PH_EVENT_PROBLEM, .node = n->name,
+                                                  .message = text[0] ? text : NULL });
+}
+
+// --- frames
+
+static void note_in(struct ph_node *n, const struct ph_frame *f)
+{
+    n->took++;
+    n->last_id = f->id;
+    n->last_epoch = f->epoch;
+    n->in_capture_ns = f->capture_ns;
+    n->in_pts_ns = f->pts_ns;
+    atomic_store_explicit(&n->frames_in, atomic_load_explicit(&n->frames_in, RELAXED) + 1,
+                          RELAXED);
+}
+
+static struct ph_frame *take(struct ph_node *n, struct ph_link *l)
+{
+    struct link_item item = l->inbox;
+    l->inbox.frame = NULL;
+    if (!l->queue && !link_pop(l, n->lane->epoch, &item)) return NULL;
+    if (item.frame && l->queue && n->graph->par.mode == PH_LIVE)
+        ph_hist_add(&n->wait, n->lane->now_ns - item.pushed_ns, n->lane->now_ns);
+    return item.frame;
+}
+
+// Newest item of a hold link that is not after `pts`; OFFLINE waits until that is certain.
+static void advance_hold(struct ph_node *n, struct ph_link *l)
+{
+    struct ph_graph *g = n->graph;
+    bool by_pts = g->par.mode == PH_OFFLINE || (l->queue && l->drop == PH_DROP_BLOCK);
+    bool wait = g->par.mode == PH_OFFLINE && l->queue;
+    for (;;) {
+        struct link_item item;
+        if (l->queue) pthread_mutex_lock(&l->lock);
+        while (wait && !l->ring.count && !l->eof && !atomic_load(&g->stopping) &&
+               !atomic_load(&g->pausing))
+            pthread_cond_wait(&l->changed, &l->lock);
+        bool any = l->ring.count > 0;
+        bool later = any && by_pts && l->ring.items[l->ring.head].frame->pts_ns > n->in_pts_ns;
+        if (l->queue) pthread_mutex_unlock(&l->lock);
+        // the very first one is shown even when it is early: better than nothing
+        if (!any || (later && l->held)) return;
+        if (!link_pop(l, n->lane->epoch, &item)) return;
+        ph_frame_unref(&l->held);
+        l->held = item.frame;
+        journal_pop(n->lane, l, &item);
+        l->last_seq = item.seq;
+    }
+}
+
+static ph_err read_hold(struct ph_node *n, struct node_port *p, struct ph_frame **f)
+{
+    for (int i = 0; i < p->count; i++) {
+        struct ph_link *l = p->links[i];
+        advance_hold(n, l);
+        if (!l->held) continue;
+        *f = ph_frame_ref(l->held);
+        return PH_OK;
+    }
+    return p->count && port_ended(p) ? PH_EOF : PH_MORE;
+}
+
+ph_err ph_node_read(struct ph_node *n, int port, struct ph_frame **f)
+{
+    struct node_port *p = &n->in[port];
+    *f = NULL;
+    if (p->info->flags & PH_PORT_HOLD) return read_hold(n, p, f);
+    for (int i = 0; i < p->count; i++) {
+        struct ph_link *l = p->links[(p->next + i) % p->count];
+        if (!(*f = take(n, l))) continue;
+        p->next = (p->next + i + 1) % p->count;
+        note_in(n, *f);
+        return PH_OK;
+    }
+    if (!port_ended(p)) return PH_MORE;
+    p->eof_told = true;
+    return PH_EOF;
+}
+
+ph_err ph_node_write(struct ph_node *n, int port, struct ph_frame *f)
+{
+    struct node_port *p = &n->out[port];
+    int64_t now = n->graph->par.mode == PH_STEPPED ? graph_now_ns(n->graph) : 0;
+    n->gave++;
+    n->last_id = f->id;
+    n->last_epoch = f->epoch;
+    if (port == 0)
+        atomic_store_explicit(&n->frames_out, atomic_load_explicit(&n->frames_out, RELAXED) + 1,
+                              RELAXED);
+    for (int i = 0; i < p->count; i++) {
+        struct ph_link *l = p->links[i];
+        struct ph_frame *ref = ph_frame_ref(f);
+        if (l->queue && n->graph->par.mode == PH_STEPPED)
+            link_stage(l, ref);
+        else
+            link_push(l, ref, l->queue && !now ? (now = ph_now_ns()) : now, false);
+    }
+    ph_frame_unref(&f);
+    return PH_OK;
+}
+
+static ph_err meta(struct ph_node *n, const struct ph_frame *like, ph_err ret,
+                   struct ph_frame *f)
+{
+    if (ret != PH_OK) return ret;
+    if (like)
+        ph_frame_copy_meta(f, like);
+    else
+        ph_node_stamp(n, f);
+    return PH_OK;
+}
+
+ph_err ph_node_picture(struct ph_node *n, const struct ph_frame *like, enum ph_format format,
+                       int width, int height, struct ph_frame **out)
+{
+    ph_err ret = ph_frame_picture(n->pool, format, width, height, out);
+    return meta(n, like, ret, *out);
+}
+
+ph_err ph_node_packet(struct ph_node *n, const struct ph_frame *like, enum ph_codec codec,
+                      size_t capacity, struct ph_frame **out)
+{
+    ph_err ret = ph_frame_packet(n->pool, codec, capacity, out);
+    return meta(n, like, ret, *out);
+}
+
+ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count, int channels,
+                       int rate_hz, struct ph_frame **out)
+{
+    ph_err ret = ph_frame_samples(n->pool, count, channels, rate_hz, out);
+    return meta(n, like, ret, *out);
+}
+
+struct ph_pool *ph_node_pool(struct ph_node *n)
+{
+    return n->pool;
+}
+
+void ph_node_drop(struct ph_node *n)
+{
+    atomic_fetch_add_explicit(&n->drops, 1, RELAXED);
+}
+
+// --- sources
+
+void ph_node_set_rate(struct ph_node *n, int64_t num, int64_t den)
+{
+    struct ph_ticker *t = &n->ticker;
+    if (t->num == num && t->den == den) return;
+    ph_ticker_set_rate(t, num, den);
+    n->ticker_started = false; // the origin moves
+}
+
+struct ph_tick ph_node_tick(const struct ph_node *n)
+{
+    return n->tick;
+}
+
+void ph_node_stamp_at(struct ph_node *n, struct ph_frame *f, int64_t pts_ns, int64_t capture_ns)
+{
+    f->id = n->source && !n->info->due ? n->tick.index : n->stamped++;
+    f->epoch = n->lane->epoch;
+    f->pts_ns = pts_ns;
+    f->capture_ns = capture_ns;
+}
+
+void ph_node_stamp(struct ph_node *n, struct ph_frame *f)
+{
+    ph_node_stamp_at(n, f, n->tick.pts_ns, n->lane->now_ns);
+}
+
+void ph_node_wake(struct ph_node *n)
+{
+    if (n->lane) lane_poke(n->lane);
+}
+
+void ph_node_work(struct ph_node *n, int64_t ns)
+{
+    n->lane->work_ns += ns;
+    if (n->graph->par.mode == PH_LIVE) ph_sleep_until_ns(ph_now_ns() + ns);
+}
+
+// --- outside
+
+static struct ph_link *external_link(struct ph_node *n, int port)
+{
+    return n->in[port].count ? n->in[port].links[0] : NULL;
+}
+
+ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f)
+{
+    struct ph_link *l = external_link(n, port);
+    if (!l) {
+        ph_frame_unref(f);
+        return PH_EINVAL;
+    }
+    // what comes from outside knows no epoch: it belongs to the present one
+    if (ph_frame_writable(*f))
+        (*f)->epoch = atomic_load_explicit(&n->graph->epoch, memory_order_acquire);
+    if (!link_push(l, *f, graph_now_ns(n->graph), true)) return PH_MORE;
+    *f = NULL;
+    return PH_OK;
+}
+
+void ph_node_push_eof(struct ph_node *n, int port)
+{
+    struct ph_link *l = external_link(n, port);
+    if (l) link_close(l);
+}
+
+void ph_node_external(struct ph_node *n, int port, enum ph_drop drop, int depth)
+{
+    struct ph_link *l = external_link(n, port);
+    if (!l) return;
+    l->drop = drop;
+    l->depth = depth > 0 ? depth : 1;
+}
+
+void ph_node_publish(struct ph_node *n, struct ph_frame *f)
+{
+    uint32_t epoch = atomic_load_explicit(&n->graph->epoch, memory_order_acquire);
+    if ((int32_t) (f->epoch - epoch) < 0) {
+        ph_node_drop(n);
+        return;
+    }
+    enum ph_codec codec = f->kind == PH_PACKET ? f->packet.codec : PH_CODEC_NONE;
+    pthread_mutex_lock(&n->sub_lock);
+    for (struct subscription *s = n->subs; s; s = s->next)
+        if (!s->sub->codecs || s->sub->codecs & 1u << codec) s->sub->deliver(s->sub->opaque, f);
+    pthread_mutex_unlock(&n->sub_lock);
+}
+
+int ph_node_subscribers(struct ph_node *n, enum ph_codec codec)
+{
+    int all = 0;
+    pthread_mutex_lock(&n->sub_lock);
+    for (struct subscription *s = n->subs; s; s = s->next)
+        all += codec == PH_CODEC_NONE || !s->sub->codecs || s->sub->codecs & 1u << codec;
+    pthread_mutex_unlock(&n->sub_lock);
+    return all;
+}

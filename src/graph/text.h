@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The graph text and what it says: nodes with parameters, links with policies. Parsing checks
+// everything that needs no running node: types, ports, parameters, ranges, cycles, feeds.
+#ifndef PH_GRAPH_TEXT_H
+#define PH_GRAPH_TEXT_H
+
+#include <phosphene/node.h>
+
+struct ph_ast_param {
+    const struct ph_param *info;
+    char *value; // text that ph_param_parse has accepted
+};
+
+struct ph_ast_node {
+    char *name;
+    bool named; // "name:" was written, other lines may refer to it
+    const struct ph_node_info *info;
+    struct ph_ast_param *params; // only those given
+    int param_count;
+    int line, column;
+};
+
+struct ph_ast_link {
+    int from, to; // indices of nodes
+    int from_port, to_port;
+    bool queue; // "=>"
+    enum ph_drop drop;
+    int depth;
+    int line, column;
+};
+
+// A tree block (core/tree.h): ph_tree_free frees all of it.
+struct ph_ast {
+    struct ph_ast_node *nodes;
+    int node_count;
+    struct ph_ast_link *links;
+    int link_count;
+    int *lane; // of each node: nodes joined by "->" share one; numbered in order of appearance
+    int lanes;
+    int *order; // nodes in topological order, ties in order of the text
+};
+
+#define PH_MAX_NODES 256
+
+ph_err ph_ast_parse(struct ph_ast **out, const char *text,
+                    const struct ph_node_info *const *types, struct ph_fault *fault);
+struct ph_ast_node *ph_ast_find(const struct ph_ast *ast, const char *name);
+// Sets a parameter's text (checked); replaces or adds.
+ph_err ph_ast_set(struct ph_ast *ast, struct ph_ast_node *node, const char *param,
+                  const char *value, struct ph_fault *fault);
+// Canonical text that parses to the same thing; malloc'ed.
+char *ph_ast_print(const struct ph_ast *ast);
+const char *ph_drop_name(enum ph_drop drop);
+int ph_port_find(const struct ph_port_info *ports, const char *name); // -1 = none
+int ph_port_count(const struct ph_port_info *ports);
+
+// transfer.c: the rule for memory kinds. What a link moves: the lowest kind that both ports know;
+// 0 = a transfer node is needed, which transfer_insert puts into the ast.
+unsigned transfer_common(const struct ph_port_info *out, const struct ph_port_info *in);
+ph_err transfer_insert(struct ph_ast *ast, const struct ph_node_info *const *types,
+                       struct ph_fault *fault);
+
+#endif

@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: MIT
+#include "nodes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct seen test_seen[1 << 17];
+_Atomic int test_seen_count;
+_Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
+
+#define ANY (PH_PICTURE | PH_PACKET)
+
+// --- count
+
+struct count {
+    float fps, value;
+    int64_t fail_every;
+    const char *label; // setup
+};
+
+static ph_err count_open(struct ph_node *n, struct ph_fault *fault)
+{
+    const struct count *c = ph_priv(n);
+    if (!strcmp(c->label, "broken"))
+        return ph_fail(fault, PH_EDEVICE, "label", "cannot open \"broken\"");
+    ph_node_set_rate(n, (int64_t) (c->fps * 1000), 1000);
+    atomic_fetch_add(&test_opened, 1);
+    return PH_OK;
+}
+
+static void count_close(struct ph_node *n)
+{
+    (void) n;
+    atomic_fetch_add(&test_closed, 1);
+}
+
+static ph_err count_apply(struct ph_node *n)
+{
+    const struct count *c = ph_priv(n);
+    ph_node_set_rate(n, (int64_t) (c->fps * 1000), 1000);
+    return PH_OK;
+}
+
+static ph_err count_process(struct ph_node *n)
+{
+    const struct count *c = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_picture(n, NULL, PH_DEPTHF, 1, 1, &f);
+    if (ret < 0) return ret;
+    if (c->fail_every && f->id % (uint64_t) c->fail_every == 0) {
+        ph_frame_unref(&f);
+        return PH_EDEVICE;
+    }
+    *(float *) (void *) f->picture.data[0] = c->value;
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_count = {
+    .name = "count",
+    .group = "source",
+    .help = "numbers",
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .params =
+        (const struct ph_param[]){ PH_FLOAT(struct count, fps, 0, 100000, .def = "60"),
+                                   PH_FLOAT(struct count, value, -1e6, 1e6),
+                                   PH_INT(struct count, fail_every, 0, 1000),
+                                   PH_STRING(struct count, label, .flags = PH_PARAM_SETUP),
+                                   { 0 } },
+    .priv_size = sizeof(struct count),
+    .open = count_open,
+    .close = count_close,
+    .apply = count_apply,
+    .process = count_process,
+};
+
+// --- stream: packets that need their predecessors
+
+static ph_err stream_open(struct ph_node *n, struct ph_fault *fault)
+{
+    (void) fault;
+    ph_node_set_rate(n, 100, 1);
+    return PH_OK;
+}
+
+static ph_err stream_process(struct ph_node *n)
+{
+    struct ph_frame *f;
+    ph_err ret = ph_node_packet(n, NULL, PH_H264, 16, &f);
+    if (ret < 0) return ret;
+    f->packet.key = f->id % 10 == 0;
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_stream = {
+    .name = "stream",
+    .group = "encode",
+    .help = "packets",
+    .out = PH_PORTS({ "out", PH_PACKET, PH_PORT_KEYED }),
+    .open = stream_open,
+    .process = stream_process,
+};
+
+// --- pass, work, add, pair
+
+static ph_err pass_process(struct ph_node *n)
+{
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    return ret == PH_OK ? ph_node_write(n, 0, f) : ret;
+}
+
+static const struct ph_node_info node_pass = {
+    .name = "pass",
+    .group = "prepare",
+    .help = "hands on",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "out", ANY }),
+    .process = pass_process,
+};
+
+struct work {
+    float ms;
+};
+
+static ph_err work_process(struct ph_node *n)
+{
+    const struct work *w = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK) return ret;
+    ph_node_work(n, (int64_t) ((double) w->ms * 1e6));
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_work = {
+    .name = "work",
+    .group = "prepare",
+    .help = "takes time",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "out", ANY }),
+    .params = (const struct ph_param[]){ PH_FLOAT(struct work, ms, 0, 10000), { 0 } },
+    .priv_size = sizeof(struct work),
+    .process = work_process,
+};
+
+struct add {
+    float amount;
+};
+
+static ph_err add_process(struct ph_node *n)
+{
+    const struct add *a = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK || (ret = ph_frame_make_writable(&f)) < 0) return ret;
+    *(float *) (void *) f->picture.data[0] += a->amount;
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_add = {
+    .name = "add",
+    .group = "prepare",
+    .help = "adds",
+    .in = PH_PORTS({ "in", PH_PICTURE }),
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .params = (const struct ph_param[]){ PH_FLOAT(struct add, amount, -1000, 1000), { 0 } },
+    .priv_size = sizeof(struct add),
+    .process = add_process,
+};
+
+static ph_err pair_process(struct ph_node *n)
+{
+    struct ph_frame *a, *b;
+    ph_err ret = ph_node_read(n, 0, &a);
+    if (ret != PH_OK || (ret = ph_frame_make_writable(&a)) < 0) return ret;
+    bool both = ph_node_read(n, 1, &b) == PH_OK;
+    *(float *) (void *) a->picture.data[0] =
+        (float) a->id * 1000 + (both ? (float) b->id : 999);
+    ph_frame_unref(&b);
+    return ph_node_write(n, 0, a);
+}
+
+static const struct ph_node_info node_pair = {
+    .name = "pair",
+    .group = "compose",
+    .help = "two inputs",
+    .in = PH_PORTS({ "a", PH_PICTURE }, { "b", PH_PICTURE, PH_PORT_HOLD }),
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .process = pair_process,
+};
+
+// --- cutter
+
+struct cutter {
+    int64_t fail;
+    int64_t failed;
+};
+
+static ph_err cutter_cut(struct ph_node *n, const struct ph_cut *cut)
+{
+    struct cutter *c = ph_priv(n);
+    (void) cut;
+    if (c->failed < c->fail) {
+        c->failed++;
+        atomic_fetch_add(&test_cut_failures, 1);
+        return PH_EDEVICE;
+    }
+    atomic_fetch_add(&test_cut_calls, 1);
+    return PH_OK;
+}
+
+static const struct ph_node_info node_cutter = {
+    .name = "cutter",
+    .group = "model",
+    .help = "counts cuts",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "out", ANY }),
+    .params = (const struct ph_param[]){ PH_INT(struct cutter, fail, 0, 100), { 0 } },
+    .priv_size = sizeof(struct cutter),
+    .process = pass_process,
+    .cut = cutter_cut,
+};
+
+// --- sinks
+
+static ph_err sink_process(struct ph_node *n)
+{
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK) return ret;
+    int i = atomic_fetch_add(&test_seen_count, 1);
+    if (i < (int) (sizeof test_seen / sizeof *test_seen)) {
+        struct seen *s = &test_seen[i];
+        *s = (struct seen){ f->id, f->epoch, f->pts_ns, ph_node_now_ns(n), 0, "" };
+        if (f->kind == PH_PICTURE) s->value = *(float *) (void *) f->picture.data[0];
+        snprintf(s->node, sizeof s->node, "%s", ph_node_name(n));
+    }
+    ph_node_publish(n, f);
+    ph_frame_unref(&f);
+    return PH_OK;
+}
+
+static const struct ph_node_info node_sink = {
+    .name = "sink",
+    .group = "deliver",
+    .help = "records",
+    .in = PH_PORTS({ "in", ANY, PH_PORT_MANY }),
+    .process = sink_process,
+};
+
+static bool viewed_wants(struct ph_node *n, enum ph_codec codec)
+{
+    return ph_node_subscribers(n, codec) > 0;
+}
+
+static const struct ph_node_info node_viewed = {
+    .name = "viewed",
+    .group = "deliver",
+    .help = "wants what is subscribed to",
+    .in = PH_PORTS({ "in", ANY, PH_PORT_MANY }),
+    .process = sink_process,
+    .wants = viewed_wants,
+};
+
+// --- push
+
+static const struct ph_node_info node_push = {
+    .name = "push",
+    .group = "source",
+    .help = "from outside",
+    .in = PH_PORTS({ "in", ANY, PH_PORT_EXTERNAL }),
+    .out = PH_PORTS({ "out", ANY }),
+    .process = pass_process,
+};
+
+// --- device memory (nothing is really moved)
+
+static const struct ph_node_info node_gpu = {
+    .name = "gpu",
+    .group = "model",
+    .help = "works on the device",
+    .in = PH_PORTS({ "in", PH_PICTURE, 0, PH_CUDA }),
+    .out = PH_PORTS({ "out", PH_PICTURE, 0, PH_CUDA }),
+    .process = pass_process,
+};
+static const struct ph_node_info node_both = {
+    .name = "both",
+    .group = "model",
+    .help = "works on either",
+    .in = PH_PORTS({ "in", PH_PICTURE, 0, PH_HOST | PH_CUDA }),
+    .out = PH_PORTS({ "out", PH_PICTURE, 0, PH_HOST | PH_CUDA }),
+    .process = pass_process,
+};
+static const struct ph_node_info node_upload = {
+    .name = "upload",
+    .group = "prepare",
+    .help = "host to device",
+    .in = PH_PORTS({ "in", PH_PICTURE, 0, PH_HOST }),
+    .out = PH_PORTS({ "out", PH_PICTURE, 0, PH_CUDA }),
+    .process = pass_process,
+};
+static const struct ph_node_info node_download = {
+    .name = "download",
+    .group = "prepare",
+    .help = "device to host",
+    .in = PH_PORTS({ "in", PH_PICTURE, 0, PH_CUDA }),
+    .out = PH_PORTS({ "out", PH_PICTURE, 0, PH_HOST }),
+    .process = pass_process,
+};
+
+const struct ph_node_info *const test_nodes[] = {
+    &node_count, &node_stream, &node_pass,   &node_work,     &node_add,
+    &node_pair,  &node_cutter, &node_sink,   &node_viewed,   &node_push,
+    &node_gpu,   &node_both,   &node_upload, &node_download, NULL,
+};

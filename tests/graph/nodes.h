@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// Small nodes for the tests of the runtime: they carry numbers instead of pictures.
+#ifndef PH_TEST_GRAPH_NODES_H
+#define PH_TEST_GRAPH_NODES_H
+
+#include <phosphene/graph.h>
+
+#include <stdatomic.h>
+
+// What a sink has seen, for all sinks of a test in order of arrival.
+struct seen {
+    uint64_t id;
+    uint32_t epoch;
+    int64_t pts_ns, at_ns;
+    float value;
+    char node[32];
+};
+extern struct seen test_seen[1 << 17];
+extern _Atomic int test_seen_count;
+extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
+
+// count fps= value= fail_every= : a source of 1x1 depth pictures that carry `value`
+// pass                           : hands its input on          (kinds: any)
+// work ms=                       : takes so long
+// add amount=                    : adds to the value
+// pair a, b (held)               : value = 1000 * a + b's id
+// cutter fail=                   : counts cuts, fails the first `fail` of them
+// sink                           : records what it sees
+// push                           : what ph_graph_push brings
+// gpu, gpusink, upload, download : ports in device memory
+// stream                         : a source of packets of which every tenth is a key
+extern const struct ph_node_info *const test_nodes[];
+
+#endif

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: MIT
+// The runtime with its threads: live, offline, sleeping, stopping. No assertion on speed.
+#include "../alloc_count.h"
+#include "../test.h"
+#include "nodes.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#define SECOND PH_SECOND_NS
+#define MS     PH_MS_NS
+
+static struct ph_graph *make(const char *text, struct ph_graph_params par)
+{
+    struct ph_graph *g;
+    struct ph_fault fault;
+    par.nodes = test_nodes;
+    if (ph_graph_create(&g, text, &par, &fault) != PH_OK)
+        TEST_FAIL("%s: %s", text, fault.message);
+    return g;
+}
+
+static void nap(int64_t ns)
+{
+    ph_sleep_until_ns(ph_now_ns() + ns);
+}
+
+static void ignore_frame(void *opaque, struct ph_frame *f)
+{
+    (void) opaque, (void) f;
+}
+
+static void count_frame(void *opaque, struct ph_frame *f)
+{
+    (void) f;
+    atomic_fetch_add((_Atomic int *) opaque, 1);
+}
+
+TEST(offline_every_frame_arrives_in_order_however_the_lanes_run)
+{
+    for (int k = 0; k < 20; k++) {
+        test_seen_count = 0;
+        struct ph_graph *g =
+            make("a: count fps=60 => p: pair => pass =>[block 1] sink\n"
+                 "b: count fps=24 => p.b",
+                 (struct ph_graph_params){ .mode = PH_OFFLINE, .frames = 240 });
+        CHECK_OK(ph_graph_start(g));
+        CHECK_INT(ph_graph_wait(g, 20 * SECOND), ==, PH_EOF);
+        CHECK_INT(test_seen_count, ==, 240);
+        for (int i = 0; i < 240; i++) {
+            CHECK_INT(test_seen[i].id, ==, i);
+            // the newest of b that is not after a, whatever the scheduling
+            CHECK_NUM(test_seen[i].value, ==, i * 1000 + i * 24 / 60);
+        }
+        ph_graph_destroy(&g);
+    }
+}
+
+TEST(live_ticks_arrive_and_never_go_back)
+{
+    struct ph_graph *g =
+        make("count fps=200 => work ms=1 => sink", (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    nap(SECOND / 2);
+    ph_graph_stop(g);
+    CHECK_INT(test_seen_count, >, 10);
+    for (int i = 1; i < test_seen_count; i++) CHECK(test_seen[i].id > test_seen[i - 1].id);
+    ph_graph_destroy(&g);
+}
+
+// runtimes.md D2 1: a stalled clock flooded the graph with ticks
+TEST(d2_1_after_a_stall_of_a_second_no_tick_flood)
+{
+    struct ph_graph *g =
+        make("count fps=100 -> w: work -> sink", (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    nap(SECOND / 5);
+    CHECK_OK(ph_graph_set(g, 1, "w", "ms", "1000", NULL));
+    nap(SECOND / 10);
+    CHECK_OK(ph_graph_set(g, 2, "w", "ms", "0", NULL));
+    nap(3 * SECOND / 2);
+    int64_t begin = test_seen[0].at_ns;
+    ph_graph_stop(g);
+    int n = test_seen_count;
+    int64_t took = test_seen[n - 1].at_ns - begin;
+    CHECK_INT(n, <=, took * 100 / SECOND + 2);
+    for (int i = 1; i < n; i++) CHECK(test_seen[i].id > test_seen[i - 1].id);
+    ph_graph_destroy(&g);
+}
+
+// runtimes.md D2 44, 48: a room that nobody watches went on, an idle one spun
+TEST(d2_44_a_graph_that_nobody_watches_sleeps_and_wakes)
+{
+    static struct ph_subscriber sub;
+    sub.deliver = ignore_frame;
+    struct ph_graph *g =
+        make("count fps=100 => work ms=1 -> v: viewed", (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    nap(SECOND / 5);
+    CHECK_INT(test_seen_count, ==, 0);
+    CHECK_OK(ph_graph_subscribe(g, "v", &sub));
+    nap(SECOND / 2);
+    CHECK_INT(test_seen_count, >, 5);
+    ph_graph_unsubscribe(g, &sub);
+    nap(SECOND / 10);
+    int n = test_seen_count;
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    nap(SECOND / 2);
+    getrusage(RUSAGE_SELF, &after);
+    CHECK_INT(test_seen_count, <=, n + 1);
+    int64_t cpu_us = (after.ru_utime.tv_sec - before.ru_utime.tv_sec) * 1000000 +
+                     after.ru_utime.tv_usec - before.ru_utime.tv_usec;
+    CHECK_INT(cpu_us, <, 50000);
+    // awake again: no flood of the ticks that were slept through
+    int64_t from = ph_now_ns();
+    CHECK_OK(ph_graph_subscribe(g, "v", &sub));
+    nap(SECOND / 5);
+    int64_t ms = (ph_now_ns() - from) / MS;
+    CHECK_INT(test_seen_count - n, <=, ms / 10 + 3);
+    ph_graph_destroy(&g);
+}
+// runtimes.md D2 17: shutdown never arrived
+TEST(d2_17_a_graph_stops_within_a_second_in_every_state)
+{
+    const char *texts[] = {
+        "count fps=0 -> sink", "count fps=1 -> sink",
+        "p: push -> sink",     "count fps=0 =>[block 1] work ms=300 =>[block 1] sink",
+        "count -> v: viewed",  "a: count => p: pair => sink\nb: push =>[block 4] p.b",
+    };
+    for (int mode = PH_LIVE; mode <= PH_OFFLINE; mode++)
+        for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+            for (int wait = 0; wait < 2; wait++) {
+                struct ph_graph *g =
+                    make(texts[i], (struct ph_graph_params){ .mode = (enum ph_mode) mode });
+                CHECK_OK(ph_graph_start(g));
+                if (wait) nap(20 * MS);
+                int64_t from = ph_now_ns();
+                ph_graph_destroy(&g);
+                CHECK_INT((ph_now_ns() - from) / MS, <, 1000);
+            }
+}
+
+// runtimes.md D2 9: subscribing returned before it was live
+TEST(d2_9_the_frame_right_after_a_subscription_is_delivered)
+{
+    static _Atomic int got;
+    struct ph_graph *g = make("p: push -> s: sink", (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    for (int i = 0; i < 10000; i++) {
+        struct ph_subscriber sub = { .deliver = count_frame, .opaque = &got };
+        struct ph_frame *f;
+        int before = got;
+        CHECK_OK(ph_graph_subscribe(g, "s", &sub));
+        CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 1, 1, &f));
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        while (got == before) sched_yield();
+        ph_graph_unsubscribe(g, &sub);
+    }
+    ph_graph_destroy(&g);
+}
+// runtimes.md D2 10: a consumer that did not read filled a buffer, then the log, then stopped all
+TEST(d2_10_pushes_that_nobody_takes_do_not_grow_anything)
+{
+    struct ph_graph *g = make("p: push -> sink", (struct ph_graph_params){ 0 }); // not started
+    struct ph_pool *pool;
+    CHECK_OK(ph_pool_create(&pool));
+    for (int i = 0; i < 10000; i++) {
+        struct ph_frame *f;
+        long before = alloc_count_here();
+        CHECK_OK(ph_frame_picture(pool, PH_RGBA, 64, 64, &f));
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        if (i > 4) CHECK_INT(alloc_count_here(), ==, before);
+    }
+    ph_pool_destroy(&pool);
+    ph_graph_destroy(&g);
+}
+
+TEST(steady_state_allocates_nothing_on_a_lane)
+{
+    struct ph_graph *g =
+        make("a: count fps=2000 => add amount=1 -> p: pair -> pass => c: cutter -> sink\n"
+             "b: count fps=500 =>[drop_oldest 3] p.b\na =>[block 2] x: sink",
+             (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    // Pools and rings grow to the most frames that were ever under way at once, which under
+    // load may be reached late; what allocates per frame never has a quiet half second.
+    long n = -1;
+    for (int i = 0; i < 20 && n; i++) {
+        int before = test_seen_count;
+        alloc_watch("ph:");
+        nap(SECOND / 2);
+        n = alloc_watched();
+        CHECK_INT(test_seen_count, >, before + 20);
+    }
+    if (n) TEST_FAIL("%ld allocations on a lane: %s", n, alloc_first());
+    alloc_watch(NULL);
+    ph_graph_destroy(&g);
+}
+
+TEST(edits_under_load_lose_no_node_state)
+{
+    struct ph_graph *g =
+        make("c: count fps=1000 => a: add => s: sink", (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    for (int i = 0; i < 60; i++) {
+        const char *text = i % 3 == 0 ? "c: count fps=1000 -> s: sink"
+                           : i % 3 == 1
+                               ? "c: count fps=1000 => a: add => s: sink\nc => t: sink"
+                               : "c: count fps=1000 => a: add -> b: pass =>[block 3] s: sink";
+        CHECK_OK(ph_graph_edit(g, (uint64_t) i, text, NULL));
+        nap(5 * MS);
+    }
+    ph_graph_stop(g);
+    uint64_t last = 0;
+    for (int i = 0; i < test_seen_count; i++) {
+        if (test_seen[i].node[0] != 's') continue;
+        CHECK(!last || test_seen[i].id > last);
+        last = test_seen[i].id;
+    }
+    CHECK_INT(last, >, 50);
+    ph_graph_destroy(&g);
+}
+
+struct hammer {
+    struct ph_graph *g;
+    _Atomic bool stop;
+};
+
+static void *hammer_reads(void *opaque)
+{
+    struct hammer *h = opaque;
+    while (!h->stop) {
+        struct ph_graph_rates r;
+        struct ph_subscriber sub = { .deliver = ignore_frame };
+        ph_graph_get_rates(h->g, &r);
+        free(ph_graph_status_json(h->g));
+        free(ph_graph_metrics_text(h->g, "x"));
+        free(ph_graph_trace_json(h->g));
+        ph_graph_subscribe(h->g, "s", &sub);
+        ph_graph_unsubscribe(h->g, &sub);
+        ph_graph_set(h->g, 1, "a", "amount", "3", NULL);
+    }
+    return NULL;
+}
+
+TEST(status_subscriptions_and_changes_are_safe_beside_edits)
+{
+    struct hammer h = { .g = make("c: count fps=1000 => a: add => s: sink",
+                                  (struct ph_graph_params){ 0 }) };
+    pthread_t t;
+    CHECK_OK(ph_graph_start(h.g));
+    pthread_create(&t, NULL, hammer_reads, &h);
+    for (int i = 0; i < 40; i++) {
+        CHECK_OK(ph_graph_edit(h.g, 0,
+                               i & 1 ? "c: count fps=1000 => a: add => s: sink"
+                                     : "c: count fps=1000 -> a: add -> p: pass => s: sink",
+                               NULL));
+        CHECK_OK(ph_graph_cut(h.g, 2, (struct ph_cut){ .hard = i & 2 }));
+        nap(3 * MS);
+    }
+    h.stop = true;
+    pthread_join(t, NULL);
+    ph_graph_destroy(&h.g);
+}
+
+static int count_fds(void)
+{
+    int n = 0;
+    DIR *d = opendir("/proc/self/fd");
+    while (readdir(d)) n++;
+    closedir(d);
+    return n;
+}
+
+// runtimes.md D2 42: create and destroy leaked
+TEST(d2_42_a_hundred_graphs_leave_nothing_behind)
+{
+    int fds = 0;
+    for (int i = 0; i < 100; i++) {
+        struct ph_graph *g = make("a: count fps=500 => p: pair => sink\nb: count => p.b",
+                                  (struct ph_graph_params){ 0 });
+        CHECK_OK(ph_graph_start(g));
+        nap(2 * MS);
+        ph_graph_destroy(&g);
+        if (i == 2) fds = count_fds();
+    }
+    CHECK_INT(count_fds(), ==, fds);
+}
