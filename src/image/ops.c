@@ -34,3 +34,9 @@ const struct ph_image_ops *ph_image_ops(void)
     pthread_once(&once, fill_table);
     return &table;
 }
+
+void ph_image_ops_limit(unsigned flags)
+{
+    pthread_once(&once, fill_table);
+    ph_image_ops_fill(&table, ph_cpu_flags() & flags);
+}

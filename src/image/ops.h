@@ -126,5 +126,8 @@ struct ph_box_div ph_box_div(int radius); // 1..64; in blur.c
 const struct ph_image_ops *ph_image_ops(void);
 // Fills a table for the given enum ph_cpu flags; the caller has checked that they are there.
 void ph_image_ops_fill(struct ph_image_ops *o, unsigned flags);
+// Checks and benchmarks: from now on all operations use these flags (of those that are there).
+// Nothing else may run on pictures meanwhile.
+void ph_image_ops_limit(unsigned flags);
 
 #endif
