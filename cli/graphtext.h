@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// The graph that a command is given: a text, a preset or a file, with -i, -o and -p worked in.
+#ifndef PH_CLI_GRAPHTEXT_H
+#define PH_CLI_GRAPHTEXT_H
+
+#include "options.h"
+
+struct cli_graph {
+    char *text;
+    char where[128]; // "graph", "preset demo" or the file's name, for errors
+};
+
+// word: "-" (stdin), a preset's name, a file, or the text itself. On failure says why and returns
+// the exit status.
+int cli_graph_load(const char *word, struct cli_graph *graph);
+void cli_graph_free(struct cli_graph *graph);
+
+// Each replaces graph->text by a canonical text with the change, or says what is wrong and returns
+// the exit status.
+//   source: a path or URL (file), /dev/videoN (camera), a source node with parameters
+//   sink:   NAME.mp4|mkv|mov (record), NAME.png|jpg (image), a sink node with parameters
+//   param:  node.param=value
+int cli_graph_source(struct cli_graph *graph, const char *input);
+int cli_graph_sink(struct cli_graph *graph, const char *output);
+int cli_graph_param(struct cli_graph *graph, const char *assignment);
+
+// The name and text of a source node for an input: "file \"clip.mp4\"". Like snprintf.
+int cli_source_text(const char *input, char *text, size_t size);
+
+#endif

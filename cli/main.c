@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+#include "cli.h"
+
+#include "core/nearest.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const struct cli_command *const cli_commands[] = {
+    &cli_serve, &cli_run,    &cli_nodes, &cli_doctor,      &cli_top, &cli_trace,
+    &cli_bench, &cli_replay, &cli_help,  &cli_completions, NULL,
+};
+
+volatile int cli_signal;
+
+static void on_signal(int number)
+{
+    if (cli_signal) _exit(128 + number);
+    cli_signal = number;
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = { .sa_handler = on_signal }; // no SA_RESTART: waits must end
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+int cli_exit_of_signal(void)
+{
+    return cli_signal ? 128 + cli_signal : CLI_OK;
+}
+
+static int say_unknown_command(const char *name)
+{
+    const char *names[32];
+    int n = 0;
+    for (; cli_commands[n]; n++) names[n] = cli_commands[n]->name;
+    names[n] = NULL;
+    const char *near = ph_nearest(name, names);
+    cli_error("there is no command \"%s\"%s%s%s", name, near ? "; did you mean " : "",
+              near ? near : "", near ? "?" : "");
+    cli_hint("phosphene --help lists the commands");
+    return CLI_USAGE;
+}
+
+static int run_command(const struct cli_command *command, int argc, char **argv)
+{
+    struct cli_args args;
+    int status = cli_args_parse(&args, command, argc, argv);
+    if (status == CLI_OK && cli_flag(&args, "help"))
+        cli_print_help(stdout, command);
+    else if (status == CLI_OK)
+        status = command->run(&args);
+    cli_args_free(&args);
+    // a full disk or a closed pipe must not look like success
+    if (fflush(stdout) && status == CLI_OK) return CLI_FAILED;
+    return status;
+}
+
+static bool is_one_of(const char *word, const char *a, const char *b)
+{
+    return !strcmp(word, a) || !strcmp(word, b);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        cli_print_overview(stderr);
+        return CLI_USAGE;
+    }
+    if (is_one_of(argv[1], "--help", "-h")) {
+        cli_print_overview(stdout);
+        return CLI_OK;
+    }
+    if (is_one_of(argv[1], "--version", "-V")) {
+        printf("phosphene %s\n", ph_version());
+        return CLI_OK;
+    }
+    const struct cli_command *command = cli_command_find(argv[1]);
+    if (!command) return say_unknown_command(argv[1]);
+    return run_command(command, argc - 1, argv + 1);
+}
