@@ -21,7 +21,7 @@ static int64_t wait_for(const struct ph_ticker *t, int64_t now)
     return due > now ? due : now;
 }
 
-TEST(defect_01_no_tick_flood_after_a_stall)
+TEST(d2_1_no_tick_flood_after_a_stall)
 {
     for (int r = 0; r < RATES; r++) {
         struct ph_ticker t;
@@ -59,7 +59,7 @@ static uint64_t ticks_under_load(int r, double load, double jitter, double secon
     return ticks;
 }
 
-TEST(defect_02_the_rate_holds_for_work_of_0_to_95_percent)
+TEST(d2_2_the_rate_holds_for_work_of_0_to_95_percent)
 {
     for (int r = 0; r < RATES; r++) {
         double per_second = (double) rates[r].num / (double) rates[r].den;
@@ -90,7 +90,7 @@ TEST(overload_takes_every_second_tick_and_counts_the_others)
     CHECK_INT(t.skipped, <=, 301);
 }
 
-TEST(defect_03_indices_only_rise_across_stalls_pauses_and_rate_changes)
+TEST(d2_3_indices_only_rise_across_stalls_pauses_and_rate_changes)
 {
     struct ph_ticker t;
     unsigned seed = 11;
@@ -130,7 +130,7 @@ TEST(a_pause_skips_nothing)
     CHECK_INT(llabs(ph_ticker_due_ns(&t) - resumed - PH_SECOND_NS / 30), <=, 1);
 }
 
-TEST(defect_34_drift_is_under_a_frame_in_an_hour_and_in_a_month)
+TEST(d2_34_drift_is_under_a_frame_in_an_hour_and_in_a_month)
 {
     for (int r = 0; r < RATES; r++) {
         struct ph_ticker t;
@@ -154,7 +154,7 @@ TEST(defect_34_drift_is_under_a_frame_in_an_hour_and_in_a_month)
     }
 }
 
-TEST(defect_35_stream_times_rise_with_every_index)
+TEST(d2_35_stream_times_rise_with_every_index)
 {
     for (int r = 0; r < RATES; r++) {
         struct ph_ticker t;
@@ -187,7 +187,7 @@ TEST(rate_0_is_always_due_and_skips_nothing)
     CHECK_INT(t.skipped, ==, 0);
 }
 
-TEST(defect_16_the_clock_is_one_for_all_processes)
+TEST(d2_16_the_clock_is_one_for_all_processes)
 {
     int pipe_fd[2];
     CHECK_OK(pipe(pipe_fd));

@@ -246,7 +246,7 @@ TEST(frames_outlive_their_pool)
     ph_frame_unref(&c);
 }
 
-TEST(defect_08_a_held_frame_keeps_its_pixels_while_the_pool_recycles)
+TEST(d2_8_a_held_frame_keeps_its_pixels_while_the_pool_recycles)
 {
     struct ph_pool *pool;
     CHECK_OK(ph_pool_create(&pool));

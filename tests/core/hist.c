@@ -176,7 +176,7 @@ TEST(nothing_ever_happened_is_rate_0)
     CHECK_NUM(ph_rate_get(&r, 55 * PH_SECOND_NS), ==, 0);
 }
 
-TEST(defect_01_a_burst_reads_as_a_finite_windowed_rate)
+TEST(d2_1_a_burst_reads_as_a_finite_windowed_rate)
 {
     struct ph_rate r = { 0 };
     int64_t now = 7 * PH_SECOND_NS;
@@ -189,7 +189,7 @@ TEST(defect_01_a_burst_reads_as_a_finite_windowed_rate)
     CHECK_NUM(ph_rate_get(&r, now), ==, 0);
 }
 
-TEST(defect_29_batched_output_reads_steadily)
+TEST(d2_29_batched_output_reads_steadily)
 {
     static const struct {
         int batch;
@@ -212,7 +212,7 @@ TEST(defect_29_batched_output_reads_steadily)
     }
 }
 
-TEST(defect_32_a_pause_is_not_counted_into_the_rate)
+TEST(d2_32_a_pause_is_not_counted_into_the_rate)
 {
     struct ph_rate r = { 0 };
     int64_t now = PH_SECOND_NS;
@@ -223,7 +223,7 @@ TEST(defect_32_a_pause_is_not_counted_into_the_rate)
     CHECK_NUM(fabs(reading - 30), <, 2);
 }
 
-TEST(defect_41_the_rate_is_of_now_and_not_of_a_lifetime)
+TEST(d2_41_the_rate_is_of_now_and_not_of_a_lifetime)
 {
     struct ph_rate r = { 0 };
     int64_t now = PH_SECOND_NS;
