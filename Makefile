@@ -24,7 +24,7 @@ help: ## this list
 
 run: program ## serve the demo room, or INPUT=..., and print its URL
 	@exec $(program) serve $(if $(PRESET),--preset '$(PRESET)') $(if $(PORT),--port '$(PORT)') \
-		$(ARGS) $(if $(INPUT),'$(INPUT)')
+		$(ARGS) $(if $(INPUT),--input '$(INPUT)')
 
 test: ## run every suite; the last line is "N passed, N failed, N skipped"
 	@$(setup_sh) build feature run test

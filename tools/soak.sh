@@ -6,8 +6,6 @@
 #   tools/soak.sh PROGRAM [MINUTES]
 set -u
 program=$1 minutes=${2:-10}
-port=$((20000 + RANDOM % 20000))
-url=http://127.0.0.1:$port
 graph='src: pattern kind=ball size=320x240 fps=30 -> text "{fps}" -> jpeg -> live'
 tmp=$(mktemp -d)
 clients=()
@@ -34,9 +32,17 @@ want() { # STATUS METHOD PATH [JSON]
 }
 alive() { kill -0 "$server" 2>/dev/null || fail "the server is gone"; }
 
-"$program" serve --port "$port" >"$tmp/server.log" 2>&1 &
+"$program" serve --port 0 --json >"$tmp/where" 2>"$tmp/server.log" &
 server=$!
 trap cleanup EXIT
+for _ in $(seq 100); do
+    [ -s "$tmp/where" ] && break
+    alive
+    sleep 0.1
+done
+port=$(sed -n 's/.*"port":\([0-9]*\).*/\1/p' "$tmp/where")
+[ -n "$port" ] || fail "no port in: $(cat "$tmp/where")"
+url=http://127.0.0.1:$port
 for _ in $(seq 100); do
     curl -sf --max-time 2 "$url/readyz" >/dev/null 2>&1 && break
     alive
