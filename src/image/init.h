@@ -13,5 +13,21 @@ void ph_init_measure_c(struct ph_image_ops *o);
 void ph_init_color_c(struct ph_image_ops *o);
 void ph_init_geometry_c(struct ph_image_ops *o);
 void ph_init_stroke_c(struct ph_image_ops *o);
+void ph_init_convert_avx2(struct ph_image_ops *o);
+void ph_init_resize_avx2(struct ph_image_ops *o);
+void ph_init_blend_avx2(struct ph_image_ops *o);
+void ph_init_blur_avx2(struct ph_image_ops *o);
+void ph_init_measure_avx2(struct ph_image_ops *o);
+void ph_init_color_avx2(struct ph_image_ops *o);
+void ph_init_geometry_avx2(struct ph_image_ops *o);
+void ph_init_stroke_avx2(struct ph_image_ops *o);
+void ph_init_convert_avx512(struct ph_image_ops *o);
+void ph_init_resize_avx512(struct ph_image_ops *o);
+void ph_init_blend_avx512(struct ph_image_ops *o);
+void ph_init_blur_avx512(struct ph_image_ops *o);
+void ph_init_measure_avx512(struct ph_image_ops *o);
+void ph_init_color_avx512(struct ph_image_ops *o);
+void ph_init_geometry_avx512(struct ph_image_ops *o);
+void ph_init_stroke_avx512(struct ph_image_ops *o);
 
 #endif

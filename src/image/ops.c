@@ -10,7 +10,7 @@
 static struct ph_image_ops table;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-void ph_image_ops_fill(struct ph_image_ops *o, unsigned flags)
+static void fill_c(struct ph_image_ops *o)
 {
     memset(o, 0, sizeof *o);
     o->level = "c";
@@ -22,6 +22,45 @@ void ph_image_ops_fill(struct ph_image_ops *o, unsigned flags)
     ph_init_color_c(o);
     ph_init_geometry_c(o);
     ph_init_stroke_c(o);
+}
+
+#if defined(__x86_64__)
+static void fill_avx2(struct ph_image_ops *o)
+{
+    o->level = "avx2";
+    ph_init_convert_avx2(o);
+    ph_init_resize_avx2(o);
+    ph_init_blend_avx2(o);
+    ph_init_blur_avx2(o);
+    ph_init_measure_avx2(o);
+    ph_init_color_avx2(o);
+    ph_init_geometry_avx2(o);
+    ph_init_stroke_avx2(o);
+}
+
+static void fill_avx512(struct ph_image_ops *o)
+{
+    o->level = "avx512";
+    ph_init_convert_avx512(o);
+    ph_init_resize_avx512(o);
+    ph_init_blend_avx512(o);
+    ph_init_blur_avx512(o);
+    ph_init_measure_avx512(o);
+    ph_init_color_avx512(o);
+    ph_init_geometry_avx512(o);
+    ph_init_stroke_avx512(o);
+}
+#endif
+
+void ph_image_ops_fill(struct ph_image_ops *o, unsigned flags)
+{
+    fill_c(o);
+#if defined(__x86_64__)
+    if (!(flags & PH_CPU_AVX2)) return;
+    fill_avx2(o);
+    if (!(flags & PH_CPU_AVX512)) return;
+    fill_avx512(o);
+#endif
 }
 
 static void fill_table(void)
