@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// Pictures as files: one that is always the newest, or a numbered sequence.
+#include <phosphene/node.h>
+
+#include "nodes/picture_file.h"
+#include "nodes/util.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct image {
+    const char *path;
+    int64_t every, start, quality;
+    struct ph_picture_writer *writer;
+    uint64_t seen, written;
+    bool in_trouble;
+    char name[4096]; // of the present file
+};
+
+// A path is text with at most one number: %d or %06d, or a run of # as long as the number.
+// Returns where it lies, its length in the text and the number's least digits; NULL without one.
+static const char *find_number(const char *path, size_t *length, int *digits)
+{
+    const char *hash = strchr(path, '#'), *percent = strchr(path, '%');
+    if (hash) {
+        *length = strspn(hash, "#");
+        *digits = (int) *length;
+        return hash;
+    }
+    if (!percent) return NULL;
+    char *end;
+    long d = strtol(percent + 1, &end, 10);
+    if (*end != 'd' || d < 0 || d > 18) return NULL;
+    *length = (size_t) (end + 1 - percent);
+    *digits = (int) d;
+    return percent;
+}
+
+static bool make_name(struct image *p, uint64_t number)
+{
+    size_t length = 0;
+    int digits = 0, len;
+    const char *at = find_number(p->path, &length, &digits);
+    if (!at)
+        len = snprintf(p->name, sizeof p->name, "%s", p->path);
+    else
+        len = snprintf(p->name, sizeof p->name, "%.*s%0*" PRIu64 "%s", (int) (at - p->path),
+                       p->path, digits, number, at + length);
+    return len > 0 && (size_t) len < sizeof p->name;
+}
+
+static ph_err image_open(struct ph_node *n, struct ph_fault *fault)
+{
+    struct image *p = ph_priv(n);
+    if (!p->path[0])
+        return ph_fail(fault, PH_EINVAL, "path",
+                       "path names a file: still.png or f-######.jpg");
+    if (!make_name(p, 0)) return ph_fail(fault, PH_EINVAL, "path", "path is too long");
+    if (strpbrk(p->name, "#%"))
+        return ph_fail(fault, PH_EINVAL, "path",
+                       "path has one number at most, as ###### or %%06d, got \"%s\"", p->path);
+    return ph_picture_writer_create(&p->writer, p->path, fault);
+}
+
+static void image_close(struct ph_node *n)
+{
+    struct image *p = ph_priv(n);
+    ph_picture_writer_destroy(&p->writer);
+}
+
+static ph_err save(struct ph_node *n, struct image *p, const struct ph_picture *pic)
+{
+    struct ph_fault fault;
+    make_name(p, (uint64_t) p->start + p->written);
+    ph_err ret = ph_picture_save(p->writer, p->name, pic, (int) p->quality, &fault);
+    if (ret < 0)
+        ph_node_problem(n, "%s", fault.message);
+    else if (p->in_trouble)
+        ph_node_problem(n, NULL);
+    p->in_trouble = ret < 0;
+    p->written += ret == PH_OK;
+    return ret;
+}
+
+static ph_err image_process(struct ph_node *n)
+{
+    struct image *p = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_read_rgba(n, 0, &f);
+    if (ret != PH_OK) return ret;
+    if (p->seen++ % (uint64_t) p->every == 0) ret = save(n, p, &f->picture);
+    ph_frame_unref(&f);
+    return ret;
+}
+
+// clang-format off
+static const struct ph_param params[] = {
+    PH_STRING(struct image, path, .max = 4000, .flags = PH_PARAM_FIRST | PH_PARAM_SETUP | PH_PARAM_PATH, .help = "file.png or file.jpg, always the newest; with ###### or %06d in it, one file each"),
+    PH_INT(struct image, every, 1, 1000000, .def = "1", .help = "of how many pictures one is written"),
+    PH_INT(struct image, start, 0, 1000000000, .flags = PH_PARAM_SETUP, .help = "number of the first file"),
+    PH_INT(struct image, quality, 1, 100, .def = "90", .help = "of JPEG"),
+    { 0 }
+};
+// clang-format on
+
+const struct ph_node_info ph_node_image = {
+    .name = "image",
+    .group = "deliver",
+    .help = "writes pictures as PNG or JPEG files",
+    .in = PH_PORTS({ "in", PH_PICTURE, .help = "rgba pictures" }),
+    .params = params,
+    .priv_size = sizeof(struct image),
+    .open = image_open,
+    .close = image_close,
+    .process = image_process,
+};
