@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// Every node of this build, by name. A new node is a line in each table, in its place. A build that
+// lacks a library keeps the node; its open() then says what is missing.
+#include <phosphene/node.h>
+
+// clang-format off
+extern const struct ph_node_info ph_node_blend;
+extern const struct ph_node_info ph_node_blur;
+extern const struct ph_node_info ph_node_color;
+extern const struct ph_node_info ph_node_crop;
+extern const struct ph_node_info ph_node_delay;
+extern const struct ph_node_info ph_node_hash;
+extern const struct ph_node_info ph_node_image;
+extern const struct ph_node_info ph_node_live;
+extern const struct ph_node_info ph_node_mirror;
+extern const struct ph_node_info ph_node_null;
+extern const struct ph_node_info ph_node_overlay;
+extern const struct ph_node_info ph_node_pattern;
+extern const struct ph_node_info ph_node_rate;
+extern const struct ph_node_info ph_node_resize;
+extern const struct ph_node_info ph_node_scene;
+extern const struct ph_node_info ph_node_text;
+extern const struct ph_node_info ph_node_waveform;
+extern const struct ph_node_info ph_node_window;
+
+static const struct ph_node_info *const nodes[] = {
+    &ph_node_blend,
+    &ph_node_blur,
+    &ph_node_color,
+    &ph_node_crop,
+    &ph_node_delay,
+    &ph_node_hash,
+    &ph_node_image,
+    &ph_node_live,
+    &ph_node_mirror,
+    &ph_node_null,
+    &ph_node_overlay,
+    &ph_node_pattern,
+    &ph_node_rate,
+    &ph_node_resize,
+    &ph_node_scene,
+    &ph_node_text,
+    &ph_node_waveform,
+    &ph_node_window,
+    NULL,
+};
+// clang-format on
+
+const struct ph_node_info *const *ph_nodes(void)
+{
+    return nodes;
+}
