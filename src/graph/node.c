@@ -166,8 +166,11 @@ ph_err node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast
     PH_TRY(make_ports(n->info->out, &n->out, &n->out_count));
     PH_TRY(make_external(n));
     n->source = true;
-    for (int i = 0; i < n->in_count; i++)
-        if (is_trigger(n->in[i].info)) n->source = false;
+    // with due() of its own it is a source, whatever is pushed into it besides
+    for (int i = 0; i < n->in_count; i++) {
+        const struct ph_port_info *p = n->in[i].info;
+        if (is_trigger(p) && !(n->info->due && p->flags & PH_PORT_EXTERNAL)) n->source = false;
+    }
     PH_TRY(set_params(n, ast, fault));
     n->opened = true;
     if (n->info->open) PH_TRY(n->info->open(n, fault));
@@ -226,10 +229,18 @@ bool node_is_sink(const struct ph_node *n)
     return n->out_count == 0;
 }
 
+static bool wanted(struct ph_node *n, enum ph_codec codec)
+{
+    for (int p = 0; p < n->out_count; p++)
+        for (int i = 0; i < n->out[p].count; i++)
+            if (node_wants(n->out[p].links[i]->to, codec)) return true;
+    return false;
+}
+
 bool node_wants(struct ph_node *n, enum ph_codec codec)
 {
     if (node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
-    return ph_node_wanted(n, codec);
+    return wanted(n, codec);
 }
 
 // --- control, between frames
@@ -326,7 +337,7 @@ static bool port_ended(const struct node_port *p)
 static bool has_work(const struct ph_node *n)
 {
     if (n->done) return false;
-    if (n->source) return n->due_now;
+    if (n->source && n->due_now) return true;
     for (int i = 0; i < n->in_count; i++) {
         const struct node_port *p = &n->in[i];
         if (!is_trigger(p->info)) continue;
@@ -504,17 +515,23 @@ bool ph_node_offline(const struct ph_node *n)
     return n->graph->par.mode != PH_LIVE;
 }
 
+// A thread of the node's own may ask or push while an edit exchanges ports and lanes: what is
+// tagged "any" and looks at them does so under graph.topo.
+
 bool ph_node_linked(const struct ph_node *n, bool output, int port)
 {
-    return output ? n->out[port].count > 0 : n->in[port].count > 0;
+    pthread_rwlock_rdlock(&n->graph->topo);
+    bool linked = output ? n->out[port].count > 0 : n->in[port].count > 0;
+    pthread_rwlock_unlock(&n->graph->topo);
+    return linked;
 }
 
 bool ph_node_wanted(struct ph_node *n, enum ph_codec codec)
 {
-    for (int p = 0; p < n->out_count; p++)
-        for (int i = 0; i < n->out[p].count; i++)
-            if (node_wants(n->out[p].links[i]->to, codec)) return true;
-    return false;
+    pthread_rwlock_rdlock(&n->graph->topo);
+    bool yes = wanted(n, codec);
+    pthread_rwlock_unlock(&n->graph->topo);
+    return yes;
 }
 
 // FNV-1a over the name, mixed with the graph's seed (splitmix64's finaliser)
@@ -729,7 +746,9 @@ void ph_node_stamp(struct ph_node *n, struct ph_frame *f)
 
 void ph_node_wake(struct ph_node *n)
 {
+    pthread_rwlock_rdlock(&n->graph->topo);
     if (n->lane) lane_poke(n->lane);
+    pthread_rwlock_unlock(&n->graph->topo);
 }
 
 void ph_node_work(struct ph_node *n, int64_t ns)
@@ -745,7 +764,7 @@ static struct ph_link *external_link(struct ph_node *n, int port)
     return n->in[port].count ? n->in[port].links[0] : NULL;
 }
 
-ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f)
+static ph_err push(struct ph_node *n, int port, struct ph_frame **f)
 {
     struct ph_link *l = external_link(n, port);
     if (!l) {
@@ -760,10 +779,20 @@ ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f)
     return PH_OK;
 }
 
+ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f)
+{
+    pthread_rwlock_rdlock(&n->graph->topo);
+    ph_err ret = push(n, port, f);
+    pthread_rwlock_unlock(&n->graph->topo);
+    return ret;
+}
+
 void ph_node_push_eof(struct ph_node *n, int port)
 {
+    pthread_rwlock_rdlock(&n->graph->topo);
     struct ph_link *l = external_link(n, port);
     if (l) link_close(l);
+    pthread_rwlock_unlock(&n->graph->topo);
 }
 
 void ph_node_external(struct ph_node *n, int port, enum ph_drop drop, int depth)
