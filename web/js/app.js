@@ -56,7 +56,8 @@ function enter(name) {
     const address = new URL(location.href);
     address.searchParams.set('room', name);
     history.replaceState(null, '', address);
-    connection.open(name, preferredCodecs());
+    connection.codecs = preferredCodecs();
+    connection.open(name);
 }
 
 function preferredCodecs() {
@@ -185,7 +186,7 @@ connection.addEventListener('trouble', ({ detail }) => {
 
 picture.addEventListener('shown', ({ detail }) => connection.send({ type: 'shown', ...detail }));
 picture.addEventListener('unplayable', ({ detail }) => {
-    codecs = ['jpeg'];
+    codecs = connection.codecs = ['jpeg'];
     toast(`Video did not play here (${detail.reason}); the pictures come as JPEG now`, 'note');
     connection.send({ type: 'codec', codec: 'jpeg' });
 });
@@ -202,7 +203,8 @@ rooms.addEventListener('choose', ({ detail }) => enter(detail.room));
 $('#retry').addEventListener('click', () => connection.retryNow());
 $('#codec').addEventListener('change', () => {
     remember('codec', $('#codec').value);
-    connection.send({ type: 'codec', codec: preferredCodecs()[0] });
+    connection.codecs = preferredCodecs();
+    connection.send({ type: 'codec', codec: connection.codecs[0] });
 });
 
 view.installView();

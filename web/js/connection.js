@@ -42,13 +42,13 @@ export class Lost extends Error {}
 export class Connection extends EventTarget {
     #socket = null;
     #room = '';
-    #codecs = ['jpeg'];
     #waiting = new Map(); // request id → { resolve, reject }
     #nextId = 1;
     #retryMs = FIRST_RETRY_MS;
     #retryTimer = 0;
     #pingTimer = 0;
     #heardAt = 0;
+    codecs = ['jpeg']; // what the next hello offers, best first
 
     constructor() {
         super();
@@ -71,9 +71,8 @@ export class Connection extends EventTarget {
         return this.#socket?.bufferedAmount ?? 0;
     }
 
-    open(room, codecs) {
+    open(room) {
         this.#room = room;
-        this.#codecs = codecs;
         this.#retryMs = FIRST_RETRY_MS;
         this.#connect();
     }
@@ -143,7 +142,7 @@ export class Connection extends EventTarget {
 
     #opened() {
         this.#heardAt = performance.now();
-        this.send({ type: 'hello', codecs: this.#codecs });
+        this.send({ type: 'hello', codecs: this.codecs });
         this.send({ type: 'subscribe', room: true, hz: ROOM_HZ });
         this.#pingTimer = setInterval(() => this.#ping(), PING_MS);
         this.#ping();

@@ -7,58 +7,94 @@
 import { el, say } from './ui.js';
 
 const WIDEST_SLIDER = 1e5; // beyond this a slider cannot be aimed
-const SLIDER_STEPS = 200;
+const WIDE = 500; // from here on the small values get most of the slider
+const SLIDER_STEPS = 1000;
 const SEGMENTS = 4; // more names than this, or longer ones, become a list
 const SEGMENT_LETTERS = 28;
 
 const ranged = (param) => param.max > param.min;
 
-// Decimal step that gives a slider about SLIDER_STEPS positions.
-function stepOf(param) {
-    if (param.type === 'int') return 1;
-    const exact = (param.max - param.min) / SLIDER_STEPS;
-    return 10 ** Math.floor(Math.log10(exact));
+const numberText = (value) => String(Number(Number(value).toPrecision(7)));
+
+// The power of ten at or below a positive number.
+const magnitude = (value) => 10 ** Math.floor(Math.log10(value));
+
+// How far one arrow key goes: a hundredth or less of a narrow range, a tenth of a wide one's value.
+function stepAt(param, value) {
+    const span = param.max - param.min;
+    const fine = span >= WIDE
+        ? magnitude(Math.max(Math.abs(value), span / 1e4)) / 10
+        : magnitude(span / 100);
+    return param.type === 'int' ? Math.max(1, Math.round(fine)) : fine;
 }
 
-const numberText = (value) => String(Number(Number(value).toPrecision(7)));
+// The slider itself runs from 0 to 1: where(value) and its inverse at(place) map a range onto it,
+// with the cube root for a wide one ("0.1 … 1000 fps" has its 60 near the middle).
+function scale(param) {
+    const span = param.max - param.min;
+    const power = span >= WIDE ? 3 : 1;
+    const grain = param.type === 'int' ? 1 : magnitude(span / SLIDER_STEPS);
+    return {
+        where: (value) => Math.max(0, Math.min(1, (value - param.min) / span)) ** (1 / power),
+        at(place) {
+            const value = param.min + span * place ** power;
+            return Number((Math.round(value / grain) * grain).toPrecision(7));
+        },
+    };
+}
+
+// { element, show(value) }
+function slider(param, moved) {
+    const { where, at } = scale(param);
+    let value = param.min;
+    const show = (next) => {
+        value = Number(next);
+        element.value = where(value);
+        element.style.setProperty('--fill', `${(where(value) * 100).toFixed(2)}%`);
+        element.setAttribute('aria-valuetext', `${numberText(value)} ${param.unit ?? ''}`);
+    };
+    const drag = (done) => {
+        const next = at(Number(element.value));
+        show(next);
+        moved(next, done);
+    };
+    const key = (event) => {
+        const sign = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
+        if (!sign) return;
+        event.preventDefault();
+        const next = Math.min(param.max, Math.max(param.min, value + sign * stepAt(param, value)));
+        show(numberText(next));
+        moved(value, true);
+    };
+    const element = el('input', {
+        type: 'range', class: 'slider', 'aria-label': param.name, min: 0, max: 1,
+        step: 1 / SLIDER_STEPS, oninput: () => drag(false), onchange: () => drag(true), onkeydown: key,
+    });
+    return { element, show };
+}
 
 function number(param, changed, id) {
     const bounds = ranged(param) ? { min: param.min, max: param.max } : {};
+    const wide = !ranged(param) || param.max - param.min > WIDEST_SLIDER;
     const field = el('input', {
         type: 'number', id, class: 'number', step: param.type === 'int' ? 1 : 'any', ...bounds,
         inputmode: param.type === 'int' && !(param.min < 0) ? 'numeric' : 'decimal',
         onchange: () => {
             if (field.value === '') return;
-            drag(Number(field.value));
+            hand?.show(field.value);
             changed(Number(field.value), true);
         },
     });
-    const parts = [field];
-    if (param.unit) parts.push(el('span', { class: 'unit' }, param.unit));
-    let slider = null;
-    const drag = (value) => {
-        if (!slider) return;
-        slider.value = value;
-        const share = (slider.value - param.min) / (param.max - param.min);
-        slider.style.setProperty('--fill', `${(share * 100).toFixed(2)}%`);
-    };
-    if (ranged(param) && param.max - param.min <= WIDEST_SLIDER) {
-        const moved = (done) => {
-            drag(slider.value);
-            field.value = numberText(slider.value);
-            changed(Number(slider.value), done);
-        };
-        slider = el('input', {
-            type: 'range', class: 'slider', 'aria-label': param.name, ...bounds,
-            step: stepOf(param), oninput: () => moved(false), onchange: () => moved(true),
-        });
-        parts.unshift(slider);
-    }
+    const hand = wide ? null : slider(param, (value, done) => {
+        field.value = numberText(value);
+        changed(value, done);
+    });
     return {
-        parts,
+        parts: [hand?.element, field, param.unit ? el('span', { class: 'unit' }, param.unit) : null]
+            .filter(Boolean),
         show(value) {
             field.value = numberText(value);
-            drag(value);
+            hand?.show(value);
         },
     };
 }
@@ -107,16 +143,17 @@ function segments(param, changed, id) {
     };
 }
 
-// The browser's picker knows no alpha, so that half of the text stays as it was.
+// The browser's picker knows no alpha, so that part of the text stays as it was; but what was
+// wholly transparent ("the node's own colour") is to be seen once a colour is picked.
 function color(param, changed, id) {
     let alpha = '';
     const swatch = el('input', {
         type: 'color', class: 'swatch', 'aria-label': `${param.name}, picker`,
         oninput: () => {
-            field.value = swatch.value + alpha;
-            changed(field.value, false);
+            input.value = swatch.value + (alpha === '00' ? '' : alpha);
+            changed(input.value, false);
         },
-        onchange: () => changed(field.value, true),
+        onchange: () => changed(input.value, true),
     });
     const field = text({ ...param, max: 24 }, changed, id);
     const input = field.parts[0];
@@ -145,16 +182,32 @@ function text(param, changed, id) {
     };
 }
 
+// The two sides are one value: it is sent when the hand leaves both, or with Enter.
 function size(param, changed, id) {
+    let shown = '';
     const [width, height] = ['width', 'height'].map((side, i) => el('input', {
         type: 'number', class: 'number', step: 1, min: param.min, max: param.max || undefined,
         id: i === 0 ? id : undefined, 'aria-label': `${param.name}, ${side}`,
-        onchange: () => changed(`${width.value}x${height.value}`, true),
     }));
+    const commit = () => {
+        const value = `${width.value}x${height.value}`;
+        if (value === shown) return;
+        shown = value;
+        changed(value, true);
+    };
+    const pair = el('span', {
+        class: 'size-pair',
+        onfocusout: (event) => {
+            if (!pair.contains(event.relatedTarget)) commit();
+        },
+        onkeydown: (event) => {
+            if (event.key === 'Enter') commit();
+        },
+    }, width, el('span', { class: 'by', 'aria-hidden': 'true' }, '×'), height);
     return {
-        parts: [width, el('span', { class: 'by', 'aria-hidden': 'true' }, '×'), height,
-            el('span', { class: 'unit' }, 'px')],
+        parts: [pair, el('span', { class: 'unit' }, param.unit ?? 'px')],
         show(value) {
+            shown = value;
             [width.value, height.value] = value.split('x');
         },
     };

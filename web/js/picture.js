@@ -14,6 +14,7 @@ export class Picture extends EventTarget {
     #busy = false;
     #pending = null; // { source: Blob | VideoFrame, frame, epoch }
     #epoch = 0;
+    #since = 0; // first frame of this epoch: a decoder may still give out older ones
     #video;
     #shownTimes = [];
     #reportedAt = 0;
@@ -36,6 +37,7 @@ export class Picture extends EventTarget {
         if (header.epoch !== this.#epoch) {
             this.#discard();
             this.#epoch = header.epoch;
+            this.#since = header.frame;
         }
         const codec = CODEC_NAMES[header.codec];
         if (codec === 'h264' || codec === 'vp8') {
@@ -49,6 +51,7 @@ export class Picture extends EventTarget {
     reset() {
         this.#discard();
         this.#video.close();
+        this.#since = 0;
         this.#shownTimes = [];
     }
 
@@ -78,7 +81,7 @@ export class Picture extends EventTarget {
     }
 
     #offer(picture) {
-        if (document.hidden) {
+        if (document.hidden || picture.frame < this.#since) {
             picture.source.close?.();
             return;
         }

@@ -7,6 +7,7 @@ import { cameras } from './webcam.js';
 
 const SIZES = ['640x480', '1280x720', '1920x1080'];
 const CAMERA_FPS = 30;
+const NODE_OF_KIND = { url: 'file' }; // else a kind is its node's type
 const KIND_WORDS = {
     file: 'file', camera: 'camera', pattern: 'pattern', browser: 'browser', url: 'stream',
 };
@@ -61,9 +62,9 @@ export class SourcePanel {
     update(room, descriptors) {
         const node = room.nodes.find((n) => descriptors.get(n.type)?.group === 'source');
         if (!node || this.#webcam.running) return;
-        const fits = this.#sources.find((s) => s.name === this.#chosen)?.kind === node.type;
-        if (fits) return;
-        this.#chosen = this.#sources.find((s) => s.kind === node.type)?.name ?? null;
+        const fits = (s) => (NODE_OF_KIND[s.kind] ?? s.kind) === node.type;
+        if (this.#sources.some((s) => s.name === this.#chosen && fits(s))) return;
+        this.#chosen = this.#sources.find(fits)?.name ?? null;
         this.#mark();
     }
 

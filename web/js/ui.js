@@ -88,7 +88,7 @@ export function toast(message, kind = 'error') {
         return;
     }
     const close = () => item.remove();
-    const item = el('div', { class: `toast ${kind}`, role: kind === 'error' ? 'alert' : 'status' },
+    const item = el('div', { class: `toast ${kind}`, role: kind === 'error' ? 'alert' : null },
         el('p', {}, message),
         el('span', { class: 'again' }),
         el('button', { class: 'icon-button', 'aria-label': 'Dismiss', onclick: close }, icon('close')));

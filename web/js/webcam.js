@@ -21,7 +21,7 @@ const REASONS = {
 export class Webcam extends EventTarget {
     #connection;
     #stream = null;
-    #canvas = new OffscreenCanvas(2, 2);
+    #canvas = null; // made with the first stream
     #busy = false;
     #dueAt = 0;
     #sent = [];
@@ -44,7 +44,7 @@ export class Webcam extends EventTarget {
     }
 
     get size() {
-        return { width: this.#canvas.width, height: this.#canvas.height };
+        return { width: this.#canvas?.width ?? 0, height: this.#canvas?.height ?? 0 };
     }
 
     async start({ deviceId, width, height, fps }) {
@@ -62,6 +62,7 @@ export class Webcam extends EventTarget {
         } catch (error) {
             throw new Error(REASONS[error.name] ?? `The camera did not start: ${error.message}`);
         }
+        this.#canvas = new OffscreenCanvas(width, height);
         const [track] = this.#stream.getVideoTracks();
         track.addEventListener('ended', () => this.stop());
         if (globalThis.MediaStreamTrackProcessor) this.#readTrack(track, fps);
