@@ -1,0 +1,532 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The studio page in headless Chromium against the real program, as TAP.
+
+    studio.py PROGRAM OUTPUT-FOLDER [NAME...]
+
+Every case has a server and a page of its own; screenshots are kept in the output folder.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True  # the source folder stays as it is
+
+from browser import Browser, Failure, find
+from server import Pixels, Server, folder
+
+RED, BLUE = (200, 40, 40), (32, 64, 224)
+SOLID = "pattern solid color=#c82828 size=640x360 fps=30 id=on => jpeg q=90 -> live"
+BALL = 'pattern ball size=640x360 fps=30 => text "{fps} fps" => jpeg q=85 -> live'
+CAMERA = "browser => jpeg q=90 -> live"
+CENTER = (0.5, 0.5)
+LIVE = "document.querySelector('#state-word').textContent === 'live'"
+SHOWN = "document.querySelector('#picture').width > 16"
+
+CASES = []
+
+
+def case(function):
+    CASES.append(function)
+    return function
+
+
+def check(truth, words):
+    if not truth:
+        raise Failure(words)
+
+
+class Studio:
+    """One server and one page on it."""
+
+    def __init__(self, browser, program, output, graph, extra=(), **view):
+        self.program, self.output, self.graph, self.extra = program, output, graph, extra
+        self.folder = folder()
+        self.server = Server(program, graph, self.folder, extra=extra)
+        self.page = browser.page(**{"width": 1440, "height": 900, **view})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.shot(f"failed-{sys._getframe(1).f_code.co_name}")
+        self.page.close()
+        self.server.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def open(self, path=""):
+        self.page.open(self.server.address + path)
+        return self.live()
+
+    def live(self, seconds=10):
+        self.page.wait(f"{LIVE} && {SHOWN}", seconds)
+        return self.page
+
+    def pixels(self):
+        return Pixels(*self.page.pixels())
+
+    def until(self, what, words, seconds=10):
+        """Waits until what(pixels) is true; gives those pixels."""
+        deadline = time.monotonic() + seconds
+        while True:
+            pixels = self.pixels()
+            if what(pixels):
+                return pixels
+            if time.monotonic() > deadline:
+                raise Failure(f"{words}; the middle of the picture is {pixels.at(*CENTER)}")
+            time.sleep(0.05)
+
+    def restart(self):
+        port = self.server.port
+        self.server.stop()
+        self.page.wait("document.body.classList.contains('cut-off')", 10)
+        self.server = Server(self.program, self.graph, self.folder, port, self.extra)
+
+    def codec(self, name):
+        self.page.js(f"""(() => {{
+            const select = document.querySelector('#codec');
+            select.value = '{name}';
+            select.dispatchEvent(new Event('change'));
+        }})()""")
+        self.page.wait(f"document.querySelector('#caption').textContent.includes(' {name}')")
+
+    def set_color(self, text):
+        """Through the knob; waits for its acknowledgement and gives the words beside it."""
+        self.page.fill("#knob-pattern-color", text)
+        self.page.key("Enter")
+        return self.page.wait("""[...document.querySelectorAll('.knob[data-state="ack"]')]
+            .find((knob) => knob.querySelector('#knob-pattern-color'))
+            ?.querySelector('.knob-state').textContent""")
+
+    def shot(self, name):
+        self.page.screenshot(os.path.join(self.output, f"{name}.png"))
+
+    def quiet(self):
+        check(not self.page.complaints, "the console said: " + "; ".join(self.page.complaints))
+
+
+@case
+def the_page_loads_and_nothing_complains(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.wait("document.querySelectorAll('.graph .node').length === 4")
+        page.wait("document.querySelectorAll('.knob').length > 3")
+        page.wait("parseFloat(document.querySelector('.meter .figure').textContent) > 20")
+        check("text" in page.text("#graph-text"), "the graph text is not in its box")
+        time.sleep(1)
+        studio.quiet()
+        studio.shot("desktop-dark")
+
+
+@case
+def the_picture_is_the_one_that_was_drawn(make):
+    with make(SOLID) as studio:
+        studio.open()
+        studio.codec("jpeg")
+        studio.until(lambda p: p.close_to(*CENTER, RED), "the picture is not red")
+        first = studio.until(lambda p: p.bar_code() is not None, "no bar code is read").bar_code()
+        second = studio.until(lambda p: (p.bar_code() or 0) > first + 10, "the number stands still")
+        told = int(studio.page.js("""[...document.querySelectorAll('#caption span')]
+            .find((s) => s.textContent.startsWith('frame')).textContent.slice(6)"""))
+        check(abs(second.bar_code() - told) < 90, f"drawn {second.bar_code()}, told {told}")
+        studio.quiet()
+
+
+@case
+def video_shows_the_same_picture_and_jpeg_takes_over(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.wait("/h264|vp8/.test(document.querySelector('#caption').textContent)")
+        studio.until(lambda p: p.close_to(*CENTER, RED, 32), "the video is not red")
+        studio.until(lambda p: p.bar_code() is not None, "no bar code is read from the video")
+        studio.codec("jpeg")
+        studio.until(lambda p: p.close_to(*CENTER, RED), "the JPEG is not red")
+        studio.quiet()
+
+
+@case
+def a_knob_changes_the_picture_and_is_acknowledged(make):
+    with make(SOLID) as studio:
+        studio.open()
+        words = studio.set_color("#2040e0")
+        check(words.startswith("frame "), f"beside the knob stands {words!r}")
+        studio.until(lambda p: p.close_to(*CENTER, BLUE, 32), "the picture is not blue")
+        kept = studio.server.value("pattern", "color")
+        check(kept.startswith("#2040e0"), f"the server has {kept}")
+        studio.shot("knob")
+        studio.quiet()
+
+
+@case
+def a_refused_value_is_told_beside_its_knob(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        before = studio.server.value("pattern", "fps")
+        page.fill("#knob-pattern-fps", "5000")
+        page.key("Enter")
+        words = page.wait("""document.querySelector(
+            '.knob[data-state="error"]:has(#knob-pattern-fps) .knob-error')?.textContent""")
+        check("1000" in words, f"the refusal does not say the limit: {words}")
+        check(studio.server.value("pattern", "fps") == before, "the value was taken all the same")
+        studio.shot("knob-refused")
+
+
+@case
+def a_dragged_slider_ends_on_its_last_value(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.js("document.querySelector('#knobs').scrollIntoView()")
+        x, y, width = page.wait("""(() => {
+            const box = document.querySelector('.knob:has(#knob-pattern-speed) .slider')
+                ?.getBoundingClientRect();
+            return box && [box.x, box.y + box.height / 2, box.width];
+        })()""")
+        mouse = {"button": "left", "clickCount": 1, "y": y}
+        page.call("Input.dispatchMouseEvent", type="mousePressed", x=x + 10, **mouse)
+        for i in range(60):
+            page.call("Input.dispatchMouseEvent", type="mouseMoved", x=x + 10 + i * 3,
+                      y=y, button="left", buttons=1)
+        page.call("Input.dispatchMouseEvent", type="mouseReleased", x=x + 187, **mouse)
+        page.wait("document.querySelector('.knob[data-state=ack] #knob-pattern-speed') !== null")
+        wanted = page.js("Number(document.querySelector('#knob-pattern-speed').value)")
+        kept = studio.server.value("pattern", "speed")
+        check(wanted > 3 and abs(kept - wanted) < 1e-3, f"the page has {wanted}, the server {kept}")
+        studio.quiet()
+
+
+@case
+def a_camera_goes_in_and_comes_out(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.click(".camera .button")
+        page.wait("document.querySelector('.camera .hint').textContent.startsWith('sends')")
+        # Chromium's fake camera is green, with a disc that grows and starts again.
+        first = studio.until(lambda p: p.width == 640 and p.height == 480 and green(p.at(0.1, 0.5)),
+                             "no green picture comes back", 15)
+        studio.until(lambda p: p.rgba != first.rgba, "the camera's picture stands still")
+        check("browser" in studio.server.call("GET", "/api/v1/rooms/demo")["text"],
+              "the room's graph has no browser node")
+        studio.shot("camera")
+        page.click(".camera .button")
+        page.wait("document.querySelector('.camera .hint').textContent === ''")
+        studio.quiet()
+
+
+def green(color):
+    red, value, blue = color
+    return value > 90 and red < 60 and blue < 60
+
+
+@case
+def a_mistake_in_the_graph_text_is_shown_at_its_column(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.js("document.querySelector('#text-panel').open = true")
+        page.fill("#graph-text", "pattern => ovrlay => jpeg -> live")
+        page.click("#graph-apply")
+        words = page.wait("document.querySelector('#graph-error').textContent")
+        check("overlay" in words and "column 12" in words, f"it says: {words}")
+        marked = page.js("""(() => {
+            const box = document.querySelector('#graph-text');
+            return box.value.slice(box.selectionStart, box.selectionEnd);
+        })()""")
+        check(marked == "ovrlay", f"marked is {marked!r}")
+        studio.shot("graph-error")
+        page.fill("#graph-text", SOLID.replace("=> jpeg", "-> blur radius=2 => jpeg"))
+        page.click("#graph-apply")
+        page.wait("document.querySelectorAll('.graph .node').length === 4")
+        page.wait(f"{LIVE}")
+        studio.until(lambda p: p.close_to(*CENTER, RED, 32), "the edited graph shows nothing")
+
+
+@case
+def the_page_recovers_from_a_restart_with_its_values(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        studio.set_color("#2040e0")
+        studio.until(lambda p: p.close_to(*CENTER, BLUE, 32), "the picture is not blue")
+        studio.quiet()
+        studio.restart()
+        check(studio.server.value("pattern", "color").startswith(("#c82828", "#2040e0")),
+              "the new server knows another colour")
+        studio.live(20)
+        studio.until(lambda p: p.close_to(*CENTER, BLUE, 32), "the colour was not set again", 15)
+        check(studio.server.value("pattern", "color").startswith("#2040e0"),
+              "the server does not have the value")
+        check(page.js("document.querySelector('#knob-pattern-color').value").startswith("#2040e0"),
+              "the knob shows another value")
+        studio.shot("after-restart")
+
+
+@case
+def a_camera_goes_on_after_a_restart(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.click(".camera .button")
+        studio.until(lambda p: p.height == 480 and green(p.at(0.1, 0.5)), "no camera", 15)
+        studio.restart()
+        studio.live(20)
+        studio.until(lambda p: p.height == 480 and green(p.at(0.1, 0.5)), "the camera is gone", 15)
+        page.wait("document.querySelector('.camera .hint').textContent.startsWith('sends')")
+
+
+@case
+def a_lost_connection_is_told_and_retried(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        took = studio.server.stop()
+        page.wait("document.querySelector('#state-word').textContent === 'reconnecting'")
+        page.wait("!document.querySelector('#veil').hidden")
+        studio.shot("connection-lost")
+        check(took < 1.0, f"SIGTERM took {took:.2f} s with a page open")
+
+
+@case
+def a_recording_is_downloaded_and_plays(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.click("#record")
+        page.wait("document.querySelector('#record').getAttribute('aria-pressed') === 'true'")
+        page.wait("/^0:0[2-9]/.test(document.querySelector('#record .label').textContent)")
+        page.click("#record")
+        page.wait("document.querySelector('#takes .download') !== null")
+        before = page.listing()
+        page.click("#takes .download")
+        path = page.downloaded(before, ".mp4")
+        kept = os.path.join(studio.output, "recording.mp4")
+        shutil.copy(path, kept)
+        check_plays(kept)
+        # The browser itself plays it too, from the server.
+        name = os.path.basename(path)
+        page.open(f"{studio.server.url}api/v1/recordings/{name}")
+        duration = page.wait("""(() => {
+            const video = document.querySelector('video');
+            return video && video.readyState >= 2 && video.videoWidth === 640 && video.duration;
+        })()""")
+        check(1 < duration < 60, f"it is {duration} s long")
+
+
+def check_plays(path):
+    """Decodes it with a program that is not ours: frames, times and content."""
+    if not shutil.which("ffmpeg"):
+        return
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "rgb24",
+                          "-vf", "scale=64:36", "-"], capture_output=True, check=False)
+    check(raw.returncode == 0 and not raw.stderr, f"ffmpeg: {raw.stderr.decode()[:400]}")
+    frames = len(raw.stdout) // (64 * 36 * 3)
+    check(30 < frames < 400, f"{frames} frames in about 2 s at 30 fps")
+    middle = raw.stdout[(18 * 64 + 32) * 3:][:3]
+    check(all(abs(a - b) < 32 for a, b in zip(middle, RED)), f"its middle is {tuple(middle)}")
+
+
+@case
+def a_snapshot_is_the_picture(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        studio.codec("jpeg")
+        before = page.listing()
+        page.js("document.activeElement.blur()")
+        page.key("s")
+        path = page.downloaded(before, ".png")
+        with open(path, "rb") as file:
+            head = file.read(24)
+        check(head[:8] == b"\x89PNG\r\n\x1a\n", "it is no PNG")
+        size = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        check(size == (640, 360), f"its size is {size}")
+        shutil.copy(path, os.path.join(studio.output, "snapshot.png"))
+
+
+@case
+def a_hard_cut_raises_the_epoch(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.click("#hard-cut")
+        page.wait("document.querySelector('#toasts').textContent.includes('Hard cut on frame')")
+        page.wait("document.querySelector('#caption').textContent.includes('epoch 1')")
+        page.click("#soft-cut")
+        page.wait("document.querySelector('#toasts').textContent.includes('Soft cut on frame')")
+        studio.quiet()
+
+
+@case
+def a_room_is_made_entered_and_removed(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.click("#rooms-button")
+        page.fill("#room-name", "second")
+        page.click("#room-form [value=create]")
+        page.wait("document.querySelector('#room').value === 'second'")
+        studio.live()
+        check("room=second" in page.js("location.search"), "the address does not name the room")
+        page.open(studio.server.address + "?room=demo")
+        studio.live()
+        studio.until(lambda p: p.close_to(*CENTER, RED, 32), "this is not the demo room")
+        studio.server.call("DELETE", "/api/v1/rooms/second")
+        studio.quiet()
+
+
+@case
+def a_trace_is_downloaded(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.js("document.querySelector('#times-panel').open = true")
+        before = page.listing()
+        page.click("#trace")
+        with open(page.downloaded(before, ".json"), encoding="utf-8") as file:
+            trace = json.load(file)
+        events = trace["traceEvents"] if isinstance(trace, dict) else trace
+        check(any(event.get("name") == "text" for event in events), "no event of the node text")
+        studio.shot("node-times")
+        studio.quiet()
+
+
+@case
+def the_stage_shows_only_the_picture(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.js("document.activeElement.blur()")
+        page.key("f")
+        page.wait("""(() => {
+            const box = document.querySelector('#stage').getBoundingClientRect();
+            const at = (x, y) => document.elementFromPoint(x * innerWidth, y * innerHeight);
+            return box.width === innerWidth && box.height === innerHeight
+                && [[0.01, 0.01], [0.99, 0.99], [0.99, 0.01], [0.5, 0.95]]
+                    .every(([x, y]) => document.querySelector('#stage').contains(at(x, y)));
+        })()""")
+        studio.shot("stage")
+        page.key("f")
+        page.wait("!document.body.classList.contains('staged')")
+        studio.quiet()
+
+
+@case
+def the_keyboard_reaches_everything_and_shows_where_it_is(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.wait("document.querySelectorAll('.knob').length > 3")
+        seen = set()
+        for _ in range(60):
+            page.key("Tab")
+            spot = page.js("""(() => {
+                const node = document.activeElement;
+                const drawn = node.matches('.node') ? node.querySelector('.node-box')
+                    : node.matches('.segments input') ? node.nextElementSibling : node;
+                const style = getComputedStyle(drawn);
+                const ring = style.outlineStyle !== 'none' || parseFloat(style.strokeWidth) >= 3;
+                return [node.id || node.dataset.node || node.className, ring];
+            })()""")
+            check(spot[1] or spot[0] in ("", "side"), f"{spot[0]} has the focus but does not show it")
+            seen.add(spot[0])
+        wanted = {"room", "help", "record", "snapshot", "hard-cut", "pattern", "text",
+                  "knob-pattern-fps"}
+        check(wanted <= seen, f"Tab does not reach {wanted - seen}")
+        page.js("document.activeElement.blur()")
+        page.key("?")
+        page.wait("document.querySelector('#sheet').open")
+        studio.shot("shortcuts")
+        page.key("Escape")
+        page.wait("!document.querySelector('#sheet').open")
+        studio.quiet()
+
+
+@case
+def it_fits_a_phone_in_the_light(make):
+    with make(BALL, width=375, height=812, dark=False, mobile=True) as studio:
+        page = studio.open()
+        page.wait("document.querySelectorAll('.knob').length > 3")
+        time.sleep(1)
+        studio.shot("phone-light")
+        wide = page.js("document.documentElement.scrollWidth")
+        check(wide <= 375, f"the page is {wide} px wide")
+        page.js("document.querySelector('#knobs').scrollIntoView()")
+        top = page.wait("document.querySelector('#stage').getBoundingClientRect().top <= 0")
+        check(top, "the picture scrolls away from its knobs")
+        background = page.js("getComputedStyle(document.documentElement).backgroundColor")
+        levels = [int(part) for part in background.strip("rgb()").split(",")]
+        check(min(levels) > 200, f"the light theme is {background}")
+        studio.shot("phone-light-knobs")
+        studio.quiet()
+
+
+@case
+def a_chosen_theme_stays_after_a_reload(make):
+    with make(BALL) as studio:
+        page = studio.open()
+        page.click("#theme")
+        page.click("#theme")
+        check(page.js("document.documentElement.dataset.theme") == "light", "it is not light")
+        studio.open()
+        check(page.js("document.documentElement.dataset.theme") == "light", "it was forgotten")
+        time.sleep(1)
+        studio.shot("desktop-light")
+
+
+@case
+def a_token_from_the_address_works_and_leaves_no_trace(make):
+    token = "a-token-that-is-long-enough-4711"
+    with make(SOLID, extra=["--token", token]) as studio:
+        page = studio.open()
+        check("token" not in page.js("location.href"), "the token stays in the address bar")
+        studio.until(lambda p: p.close_to(*CENTER, RED, 32), "no picture with the token")
+        studio.set_color("#2040e0")
+        studio.quiet()
+
+
+@case
+def without_its_token_the_page_asks_for_it(make):
+    token = "a-token-that-is-long-enough-4711"
+    with make(SOLID, extra=["--token", token]) as studio:
+        page = studio.page
+        page.open(studio.server.url)
+        page.wait("document.querySelector('#token-dialog').open")
+        studio.shot("token")
+        page.fill("#token", token)
+        page.key("Enter")
+        studio.live()
+
+
+def main():
+    program, output, *names = sys.argv[1:]
+    chromium = find()
+    if not chromium:
+        print("1..0 # SKIP no browser: apt-get install chromium")
+        return 0
+    chosen = [c for c in CASES if not names or c.__name__ in names]
+    print(f"1..{len(chosen)}", flush=True)
+    os.makedirs(output, exist_ok=True)
+    browser = Browser(chromium)
+    failed = 0
+    for number, run in enumerate(chosen, 1):
+        made = []
+
+        def make(graph, extra=(), **view):
+            made.append(Studio(browser, os.path.abspath(program), output, graph, extra, **view))
+            return made[-1]
+
+        try:
+            run(make)
+            print(f"ok {number} - {run.__name__}", flush=True)
+        except Exception as error:  # whatever it was, the next case runs
+            failed += 1
+            tell(error, made)
+            print(f"not ok {number} - {run.__name__}", flush=True)
+    browser.close()
+    return 1 if failed else 0
+
+
+def tell(error, made):
+    words = str(error) if isinstance(error, Failure) else traceback.format_exc()
+    for studio in made:
+        words += "\nconsole: " + "\n".join(studio.page.complaints)
+        words += "\nserver: " + "\n".join(studio.server.lines[-20:])
+    print("\n".join("# " + line for line in words.splitlines()), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
