@@ -187,7 +187,8 @@ static void print_row(struct bench *b, const struct bench_result *r)
                "bar", "beside");
     char v[32], p50[32] = "", p99[32] = "", bar[48] = "", beside[96] = "", n[32];
     number(v, sizeof v, r->value);
-    if (r->n) number(p50, sizeof p50, r->p50), number(p99, sizeof p99, r->p99);
+    if (r->n && !isnan(r->p50))
+        number(p50, sizeof p50, r->p50), number(p99, sizeof p99, r->p99);
     if (r->bar != 0)
         snprintf(bar, sizeof bar, "%s %s%s", r->less ? "<=" : ">=", number(n, sizeof n, r->bar),
                  bar_missed(r) ? " !" : "  ");
@@ -198,7 +199,7 @@ static void print_row(struct bench *b, const struct bench_result *r)
     fflush(stdout);
 }
 
-void bench_add(struct bench *b, struct bench_result r)
+bool bench_add(struct bench *b, struct bench_result r)
 {
     if (b->begin.now_ns && others_share(&b->begin) > NOISE_LIMIT) r.noisy = true;
     if (!r.name) r.name = b->name;
@@ -210,6 +211,7 @@ void bench_add(struct bench *b, struct bench_result r)
     print_row(b, &r);
     b->begin.now_ns = 0;
     b->name[0] = 0;
+    return r.noisy;
 }
 
 void bench_skip(struct bench *b, const char *name, const char *why, ...)

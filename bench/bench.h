@@ -40,8 +40,8 @@ struct bench_result {
 bool bench_begin(struct bench *b, const char *name);
 // True when something that begins with `prefix` is asked for, to share a costly preparation.
 bool bench_wants(const struct bench *b, const char *prefix);
-// Takes down the figure and prints its line. Ends the interval.
-void bench_add(struct bench *b, struct bench_result r);
+// Takes down the figure and prints its line. Ends the interval. Returns whether it is noisy.
+bool bench_add(struct bench *b, struct bench_result r);
 // Leaves the figure out, with a word: a peer that is not installed, a failed measurement.
 // Ends the interval if one has begun.
 void bench_skip(struct bench *b, const char *name, const char *why, ...) PH_PRINTF(3, 4);
@@ -70,7 +70,9 @@ struct bench_group {
 };
 extern const struct bench_group bench_groups[]; // name NULL ends it
 
+void bench_kernels(struct bench *b);
 void bench_runtime(struct bench *b);
+void bench_memory(struct bench *b); // of the group runtime
 
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: MIT
+// What the engine holds on to: processor time while idle, memory while it runs and afterwards.
+#include "bench.h"
+#include "nodes.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+// Resident megabytes of a process; 0 = gone.
+static double resident_mb(pid_t pid)
+{
+    char path[64], line[256];
+    double kb = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", (int) pid);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmRSS: %lf", &kb) == 1) break;
+    if (f) fclose(f);
+    return kb * 1024 / 1e6;
+}
+
+static double own_mb(void)
+{
+    malloc_trim(0); // what was freed must not count as held
+    return resident_mb(getpid());
+}
+
+static void sleep_s(double s)
+{
+    ph_sleep_until_ns(ph_now_ns() + (int64_t) (s * 1e9));
+}
+
+// The demo in a process of its own, as a user runs it: the most it held.
+static void bench_resident(struct bench *b)
+{
+    const char *figure = "runtime/demo-1080p-memory";
+    if (!bench_begin(b, figure)) return;
+    char *argv[] = { "phosphene",
+                     "run",
+                     "pattern kind=ball size=1920x1080 -> overlay => waveform -> text -> null",
+                     "--offline",
+                     "--quiet",
+                     NULL };
+    pid_t pid;
+    double most = 0;
+    if (posix_spawn(&pid, "/proc/self/exe", NULL, NULL, argv, environ))
+        return bench_skip(b, figure, "cannot start it");
+    uint64_t n = 0;
+    int64_t end = ph_now_ns() + (int64_t) (bench_seconds(b, 5) * 1e9);
+    for (; ph_now_ns() < end && !bench_stopped(b); n++) {
+        double mb = resident_mb(pid);
+        if (mb > most) most = mb;
+        sleep_s(0.02);
+    }
+    bool alive = !waitpid(pid, NULL, WNOHANG);
+    if (alive) {
+        kill(pid, SIGTERM);
+        waitpid(pid, NULL, 0);
+    }
+    if (!alive) return bench_skip(b, figure, "the demo does not run");
+    bench_add(b,
+              (struct bench_result){ .value = most, .unit = "MB", .bar = 150, .less = true });
+}
+
+static struct ph_graph *create(const char *text, enum ph_mode mode, uint64_t frames)
+{
+    static const struct ph_log quiet = { .level = PH_LOG_ERROR };
+    struct ph_graph *g = NULL;
+    ph_graph_create(
+        &g, text,
+        ph_graph_params(.mode = mode, .frames = frames, .nodes = bench_nodes(), .log = &quiet),
+        NULL);
+    if (g && ph_graph_start(g) < 0) ph_graph_destroy(&g);
+    return g;
+}
+
+// Growth from the first tenth of 100 000 frames to the last one.
+static void bench_growth_frames(struct bench *b)
+{
+    const char *figure = "runtime/growth-100k-frames";
+    if (!bench_begin(b, figure)) return;
+    uint64_t frames = bench_quick(b) ? 10000 : 100000;
+    bench_seen_reset(frames);
+    struct ph_graph *g =
+        create("pattern kind=ball size=160x90 -> overlay => waveform -> text -> bench_sink",
+               PH_OFFLINE, frames);
+    if (!g) return bench_skip(b, figure, "the demo does not run");
+    while (atomic_load(&bench_seen.count) < frames / 10 && !bench_stopped(b))
+        if (ph_graph_wait(g, 5 * PH_MS_NS) != PH_MORE) break;
+    double early = resident_mb(getpid());
+    while (ph_graph_wait(g, 50 * PH_MS_NS) == PH_MORE && !bench_stopped(b)) {}
+    double late = resident_mb(getpid());
+    ph_graph_destroy(&g);
+    bench_add(b, (struct bench_result){
+                     .value = late - early, .unit = "MB", .bar = 1, .less = true });
+}
+
+// Growth from the 10th to the 100th cycle of making a graph, running it and taking it down.
+static void bench_growth_cycles(struct bench *b)
+{
+    const char *figure = "runtime/growth-100-graphs";
+    if (!bench_begin(b, figure)) return;
+    double early = 0;
+    for (int i = 0; i < 100 && !bench_stopped(b); i++) {
+        struct ph_graph *g =
+            create("pattern kind=ball size=640x480 -> overlay => waveform -> text -> null",
+                   PH_OFFLINE, 10);
+        if (!g) return bench_skip(b, figure, "the demo does not run");
+        ph_graph_wait(g, 5 * PH_SECOND_NS);
+        ph_graph_destroy(&g);
+        if (i == 9) early = own_mb();
+    }
+    bench_add(b, (struct bench_result){
+                     .value = own_mb() - early, .unit = "MB", .bar = 1, .less = true });
+}
+
+static double cpu_seconds(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double) (u.ru_utime.tv_sec + u.ru_stime.tv_sec) +
+           (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+}
+
+// A graph that nobody watches: the share of one core it takes.
+static void bench_idle(struct bench *b)
+{
+    const char *figure = "runtime/idle-cpu";
+    if (!bench_begin(b, figure)) return;
+    struct ph_graph *g = create("pattern size=1280x720 fps=60 => jpeg -> live", PH_LIVE, 0);
+    if (!g) return bench_skip(b, figure, "the graph does not run");
+    sleep_s(0.5);
+    double cpu = cpu_seconds(), seconds = bench_seconds(b, 5);
+    sleep_s(seconds);
+    cpu = cpu_seconds() - cpu;
+    ph_graph_destroy(&g);
+    bench_add(b, (struct bench_result){
+                     .value = 100 * cpu / seconds, .unit = "%", .bar = 0.5, .less = true });
+}
+
+void bench_memory(struct bench *b)
+{
+    bench_resident(b);
+    bench_growth_frames(b);
+    bench_growth_cycles(b);
+    bench_idle(b);
+}
