@@ -35,7 +35,7 @@ export function tokenProtocols() {
 }
 
 // Message, and where known: status, field, line, column (the last two count from 1).
-export class ApiError extends Error {
+class ApiError extends Error {
     constructor(status, detail) {
         const where = detail.field ? `${detail.field}: ` : '';
         super(where + (detail.message ?? `the server answered ${status}`));

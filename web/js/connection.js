@@ -2,7 +2,7 @@
 // The WebSocket half of the wire: one phosphene.v1 connection to one room that comes back by itself.
 //
 // Events (CustomEvent, detail in brackets):
-//   state   { state: 'connecting' | 'open' | 'waiting' | 'refused', retryMs, reason }
+//   state   { state: 'connecting' | 'open' | 'waiting' | 'refused', reason, … }
 //   picture { header, bytes }      room { … }      rtt { ms }      hello { version, room, codec }
 //   trouble { message }            an error of the server's that answers no request
 
@@ -19,7 +19,7 @@ const ROOM_HZ = 4;
 export const KIND_PICTURE = 1;
 export const FLAG_KEY = 1;
 
-export function readHeader(buffer) {
+function readHeader(buffer) {
     if (buffer.byteLength < HEADER_BYTES) return null;
     const view = new DataView(buffer);
     if (view.getUint32(0, true) !== MAGIC) return null;
@@ -173,7 +173,7 @@ export class Connection extends EventTarget {
         this.#retryMs = Math.min(LAST_RETRY_MS, this.#retryMs * 1.7);
         this.#retryTimer = setTimeout(() => this.#connect(), wait);
         const slow = code === 1013 ? 'this page could not keep up' : '';
-        this.#emit('state', { state: 'waiting', retryMs: wait, reason: reason || slow });
+        this.#emit('state', { state: 'waiting', reason: reason || slow });
     }
 
     // { status, reason } when trying again cannot help, else null.

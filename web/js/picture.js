@@ -18,8 +18,10 @@ export class Picture extends EventTarget {
     #video;
     #shownTimes = [];
     #reportedAt = 0;
+    #unreported = 0;
 
-    // Events: shown { frame, t } (thinned out), size { width, height }, unplayable { reason }
+    // Events: shown { frame, t, count } (count: since the last one),
+    // unplayable { reason }
     constructor(canvas) {
         super();
         this.#canvas = canvas;
@@ -114,14 +116,15 @@ export class Picture extends EventTarget {
         if (this.#canvas.width !== width || this.#canvas.height !== height) {
             this.#canvas.width = width;
             this.#canvas.height = height;
-            this.#emit('size', { width, height });
         }
         this.#context.transferFromImageBitmap(bitmap);
         const now = performance.now();
         this.#shownTimes.push(now);
+        this.#unreported++;
         if (now - this.#reportedAt >= SHOWN_EVERY_MS) {
+            this.#emit('shown', { frame, t: now, count: this.#unreported });
             this.#reportedAt = now;
-            this.#emit('shown', { frame, t: now });
+            this.#unreported = 0;
         }
     }
 }

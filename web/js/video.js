@@ -23,7 +23,7 @@ export async function supportedCodecs() {
 
 // "avc1.PPCCLL" of an Annex B access unit: profile, constraints and level are the three bytes
 // after the header of its sequence parameter set (ITU-T H.264 7.3.2.1.1, RFC 6381 3.3).
-export function h264CodecString(unit) {
+function h264CodecString(unit) {
     for (let i = 0; i + 6 < unit.length; i++) {
         const starts = unit[i] === 0 && unit[i + 1] === 0 && unit[i + 2] === 1;
         if (!starts || (unit[i + 3] & 31) !== NAL_SPS) continue;
