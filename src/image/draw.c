@@ -306,6 +306,76 @@ void ph_draw_polyline(const struct ph_picture *dst, const float *xy, int n, floa
     }
 }
 
+// --- bands, in pieces of as many columns as fit on the stack
+
+enum { PIECE = 256 };
+
+struct piece {
+    float top[PIECE], bottom[PIECE];
+    int n;
+};
+
+static void piece_set(struct piece *p, float top, float bottom)
+{
+    bool ok = sane(top) && sane(bottom) && bottom > top;
+    p->top[p->n] = ok ? top : 0;
+    p->bottom[p->n++] = ok ? bottom : 0;
+}
+
+static void piece_draw(const struct ph_picture *dst, int x, const struct piece *p, uint32_t px)
+{
+    uint8_t mask[PIECE];
+    float h = (float) dst->height, top = h, bottom = 0;
+    for (int i = 0; i < p->n; i++) {
+        if (p->bottom[i] <= p->top[i]) continue;
+        top = fminf(top, p->top[i]);
+        bottom = fmaxf(bottom, p->bottom[i]);
+    }
+    int y1 = (int) ceilf(fminf(bottom, h));
+    for (int y = (int) fmaxf(top, 0); y < y1; y++) {
+        ph_image_ops()->band(mask, p->top, p->bottom, p->n, (float) y);
+        ph_image_ops()->mask(px_row(dst, 0, y) + 4 * x, mask, p->n, px);
+    }
+}
+
+void ph_draw_band(const struct ph_picture *dst, int x, const float *top, const float *bottom,
+                  int n, uint32_t color)
+{
+    if (!drawable(dst) || n <= 0) return;
+    struct box b = clip_box(dst, x, 0, n, dst->height);
+    for (int at = b.x0; at < b.x1; at += PIECE) {
+        struct piece p;
+        p.n = 0;
+        for (int i = at; i < min_int(at + PIECE, b.x1); i++)
+            piece_set(&p, top[i - (int64_t) x], bottom[i - (int64_t) x]);
+        piece_draw(dst, at, &p, color_px(color));
+    }
+}
+
+// What column i covers: its value, and half-way to the neighbours'.
+static void wave_column(struct piece *p, const float *y, int n, int64_t i, float half)
+{
+    float left = 0.5f * (y[i] + y[i > 0 ? i - 1 : i]);
+    float right = 0.5f * (y[i] + y[i + 1 < n ? i + 1 : i]);
+    piece_set(p, fminf(y[i], fminf(left, right)) - half,
+              fmaxf(y[i], fmaxf(left, right)) + half);
+}
+
+void ph_draw_wave(const struct ph_picture *dst, int x, const float *y, int n, float thickness,
+                  uint32_t color)
+{
+    uint32_t px;
+    if (!drawable(dst) || n <= 0 || !prepare(&px, color, &thickness)) return;
+    struct box b = clip_box(dst, x, 0, n, dst->height);
+    for (int at = b.x0; at < b.x1; at += PIECE) {
+        struct piece p;
+        p.n = 0;
+        for (int i = at; i < min_int(at + PIECE, b.x1); i++)
+            wave_column(&p, y, n, i - (int64_t) x, 0.5f * thickness);
+        piece_draw(dst, at, &p, px);
+    }
+}
+
 // --- masks
 
 void ph_draw_mask(const struct ph_picture *dst, const uint8_t *mask, ptrdiff_t stride, int w,

@@ -21,6 +21,14 @@ void ph_draw_line(const struct ph_picture *dst, float x0, float y0, float x1, fl
 // n points (x, y), joined; drawn as one shape, so that joints of a transparent colour do not show.
 void ph_draw_polyline(const struct ph_picture *dst, const float *xy, int n, float thickness,
                       uint32_t color);
+// Columns x .. x + n - 1, each from top[i] down to bottom[i], ends anti-aliased: envelopes, bars.
+// A column with a value that is not finite, or with bottom <= top, stays empty.
+void ph_draw_band(const struct ph_picture *dst, int x, const float *top, const float *bottom,
+                  int n, uint32_t color);
+// A curve with one value y[i] for each column: meets its neighbours half-way. `thickness` counts
+// vertically, so steep parts look thinner than a polyline's; many times faster than one.
+void ph_draw_wave(const struct ph_picture *dst, int x, const float *y, int n, float thickness,
+                  uint32_t color);
 void ph_draw_disc(const struct ph_picture *dst, float x, float y, float radius, uint32_t color);
 // The outline of that disc, its middle at the radius.
 void ph_draw_circle(const struct ph_picture *dst, float x, float y, float radius,

@@ -118,6 +118,8 @@ struct ph_image_ops {
 
     // draw: raises each byte of a w x h mask to the stroke's coverage (0..255).
     void (*stroke)(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct ph_stroke *s);
+    // Sets n bytes to how much of pixel i in row y..y+1 lies between top[i] and bottom[i] (finite).
+    void (*band)(uint8_t *mask, const float *top, const float *bottom, int n, float y);
 };
 
 struct ph_box_div ph_box_div(int radius); // 1..64; in blur.c

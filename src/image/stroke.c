@@ -22,8 +22,9 @@ static uint8_t coverage(const struct ph_stroke *s, float x, float y)
 static void stroke_c(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct ph_stroke *s)
 {
     struct ph_span rows = ph_stroke_rows(s, h);
+    float inv_dy = ph_stroke_inv_dy(s);
     for (int y = rows.from; y < rows.to; y++) {
-        struct ph_span cols = ph_stroke_columns(s, y, w);
+        struct ph_span cols = ph_stroke_columns(s, inv_dy, y, w);
         uint8_t *m = mask + y * stride;
         for (int x = cols.from; x < cols.to; x++) {
             uint8_t c = coverage(s, (float) x + 0.5f, (float) y + 0.5f);
@@ -32,7 +33,17 @@ static void stroke_c(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct
     }
 }
 
+static void band_c(uint8_t *mask, const float *top, const float *bottom, int n, float y)
+{
+    for (int i = 0; i < n; i++) {
+        float lo = top[i] > y ? top[i] : y, hi = bottom[i] < y + 1 ? bottom[i] : y + 1;
+        float c = hi - lo > 0 ? hi - lo : 0;
+        mask[i] = (uint8_t) (int) (c * 255 + 0.5f);
+    }
+}
+
 void ph_init_stroke_c(struct ph_image_ops *o)
 {
     o->stroke = stroke_c;
+    o->band = band_c;
 }

@@ -77,13 +77,28 @@ static void stroke(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct p
     }
     struct stroke v = make_stroke(s);
     struct ph_span rows = ph_stroke_rows(s, h);
+    float inv_dy = ph_stroke_inv_dy(s);
     for (int y = rows.from; y < rows.to; y++)
-        stroke_row(mask + y * stride, w, ph_stroke_columns(s, y, w), &v,
+        stroke_row(mask + y * stride, w, ph_stroke_columns(s, inv_dy, y, w), &v,
                    (float) y + 0.5f - s->y0);
+}
+
+static void band(uint8_t *mask, const float *top, const float *bottom, int n, float y)
+{
+    const fvec row = V(set1_ps)(y), next = V(add_ps)(row, V(set1_ps)(1));
+    FOR_OVERLAPPED(i, VPX, n)
+    {
+        fvec lo = V(max_ps)(vloadf(top + i), row), hi = V(min_ps)(vloadf(bottom + i), next);
+        fvec c = V(max_ps)(V(sub_ps)(hi, lo), V(setzero_ps)());
+        c = V(add_ps)(V(mul_ps)(c, V(set1_ps)(255)), V(set1_ps)(0.5f));
+        vstore_32_8(mask + i, V(cvttps_epi32)(c));
+    }
+    if (n < VPX) plain.band(mask, top, bottom, n, y);
 }
 
 void PH_NAME(ph_init_stroke)(struct ph_image_ops *o)
 {
     plain = *o;
     o->stroke = stroke;
+    o->band = band;
 }

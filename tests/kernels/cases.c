@@ -228,6 +228,16 @@ static void run_polyline(struct kern *k)
     ph_draw_polyline(&k->out, xy, n, (float) k->arg / 10, 0x40ff80c0);
 }
 
+static void run_wave(struct kern *k)
+{
+    enum { POINTS = 1920 };
+    float y[POINTS];
+    int n = k->width < POINTS ? k->width : POINTS;
+    for (int i = 0; i < n; i++)
+        y[i] = (float) k->height * (0.5f + 0.15f * (float) (i * 7 % 31 - 15) / 15);
+    ph_draw_wave(&k->out, 0, y, n, (float) k->arg / 10, 0x40ff80c0);
+}
+
 static void run_line(struct kern *k)
 {
     float w = (float) k->width, h = (float) k->height;
@@ -298,6 +308,7 @@ const struct kern_case kern_cases[] = {
     { "clear", .out = PH_RGBA, ARGS(0), .run = run_clear },
     { "mask", PH_GRAY8, .out = PH_RGBA, OPACITY, .run = run_mask },
     { "polyline-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_polyline },
+    { "wave-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_wave },
     { "line", .out = PH_RGBA, ARGS(30, 10, 115), .run = run_line },
     { "disc-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_disc },
     { "circle-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_circle },
