@@ -83,12 +83,12 @@ static bool parse_int(const char *text, double *value)
 static bool take_value(const struct cli_option *o, struct cli_value *v, const char *text,
                        const char *from)
 {
-    static const char *const expected[] = { "on or off", "", "a whole number",
+    static const char *const expected[] = { "on or off", "a whole number",
                                             "a time such as 10s, 500ms or 2m" };
     bool ok = true;
     if (o->type == CLI_INT) ok = parse_int(text, &v->number);
     if (o->type == CLI_SECONDS) ok = cli_parse_seconds(text, &v->number);
-    if (o->type == CLI_FLAG) ok = parse_bool(text, &v->number);
+    if (!o->arg) ok = parse_bool(text, &v->number);
     if (!ok) return cli_error("%s takes %s, got \"%s\"", from, expected[o->type], text), false;
     if ((o->min != 0 || o->max != 0) && !(v->number >= o->min && v->number <= o->max))
         return cli_error("%s takes %.0f to %.0f, got %s", from, o->min, o->max, text), false;
@@ -160,6 +160,10 @@ static int option_index(const struct cli_args *args, int code)
 static void say_unknown(const struct cli_args *args, const char *word, int letter)
 {
     const char *command = args->command->name;
+    if (letter == '>') { // a graph without quotes: its arrow looks like an option
+        cli_error("a graph is one argument: put it in quotes, 'pattern -> null'");
+        return;
+    }
     if (letter) {
         cli_error("%s has no option -%c", command, letter);
     } else {

@@ -23,8 +23,8 @@ struct cli_exit_text {
 extern const struct cli_exit_text cli_exits[]; // help NULL ends it
 
 enum cli_type {
-    CLI_FLAG, // in the environment: 1/0, on/off, yes/no, true/false
-    CLI_TEXT,
+    CLI_PLAIN_TYPE, // a flag, or a text where there is an argument; in the environment a flag is
+                    // 1/0, on/off, yes/no or true/false
     CLI_INT,
     CLI_SECONDS // "10", "10s", "500ms", "2m", "1h"
 };

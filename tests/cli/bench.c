@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// phosphene bench: the shape of its records, not the figures.
+#include "program.h"
+
+TEST(a_record_has_every_field_under_a_stable_name)
+{
+    const struct output *o = PHOSPHENE("bench", "runtime/hand-over", "--quick", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *report = parse_json(o->out),
+                         *machine = ph_json_get(report, "machine");
+    CHECK(*ph_json_string(ph_json_get(machine, "cpu"), ""));
+    CHECK_INT(ph_json_int(ph_json_get(machine, "cores"), 0), >, 0);
+    const struct ph_json *r = ph_json_at(ph_json_get(report, "results"), 0);
+    CHECK_STR(ph_json_string(ph_json_get(r, "name"), ""), "runtime/hand-over");
+    CHECK_STR(ph_json_string(ph_json_get(r, "unit"), ""), "us");
+    CHECK_NUM(ph_json_double(ph_json_get(r, "value"), 0), >, 0);
+    CHECK_NUM(ph_json_double(ph_json_get(r, "p99"), 0), >=,
+              ph_json_double(ph_json_get(r, "p50"), 1e9));
+    CHECK_NUM(ph_json_double(ph_json_get(r, "bar"), 0), ==, 20);
+    CHECK_INT(ph_json_int(ph_json_get(r, "n"), 0), >, 10);
+    static const char *const fields[] = { "peer", "ratio", "noisy" };
+    for (int i = 0; i < 3; i++) CHECK(ph_json_get(r, fields[i]));
+}
+
+TEST(a_busy_machine_marks_the_figure_noisy)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    pid_t pids[256];
+    for (long i = 0; i < cpus && i < 256; i++) {
+        pids[i] = fork();
+        if (!pids[i])
+            for (;;) {}
+    }
+    const struct output *o = PHOSPHENE("bench", "runtime/clock-60-jitter", "--json");
+    for (long i = 0; i < cpus && i < 256; i++) kill(pids[i], SIGKILL);
+    CHECK_STATUS(o, 0);
+    const struct ph_json *r = ph_json_at(ph_json_get(parse_json(o->out), "results"), 0);
+    CHECK(ph_json_bool(ph_json_get(r, "noisy"), false));
+}
+
+TEST(a_group_that_is_not_there_is_a_usage_error)
+{
+    const struct output *o = PHOSPHENE("bench", "runtme");
+    CHECK_STATUS(o, 2);
+    CHECK_HAS(o->err, "did you mean runtime?");
+}
+
+TEST(interrupting_a_benchmark_ends_it_within_a_second)
+{
+    struct child c = start(program(), "bench", "runtime/clock", NULL);
+    const struct output *o;
+    sleep_ms(500);
+    CHECK_NUM(stop_child(&c, SIGINT, &o), <, 1);
+    CHECK_STATUS(o, 130);
+}

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: MIT
+// phosphene run, nodes and doctor as a user meets them.
+#include "program.h"
+
+#include <pty.h>
+
+TEST(a_wrong_node_is_shown_with_its_place_and_the_nearest_name)
+{
+    const struct output *o = PHOSPHENE("run", "pattern -> nul");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "graph:1:12:");
+    CHECK_HAS(o->err, "\"null\"");
+    CHECK_HAS(o->err, "    1 | pattern -> nul\n      |            ^\n");
+}
+
+TEST(a_wrong_value_in_a_file_is_shown_with_file_line_and_column)
+{
+    const char *file = temp_path("wrong.graph");
+    write_text(file, "# three lines\npattern kind=ball\n  -> resize 99999x1 -> null\n");
+    const struct output *o = PHOSPHENE("run", file);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "wrong.graph:3:13:");
+    CHECK_HAS(o->err, "    3 |   -> resize 99999x1 -> null\n      |             ^\n");
+}
+
+TEST(the_caret_counts_characters_and_not_bytes)
+{
+    const struct output *o = PHOSPHENE("run", "pattern # äöü\n-> \"ß\" -> null");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "    2 | -> \"ß\" -> null\n      |    ^\n");
+}
+
+TEST(what_is_neither_graph_nor_file_is_bad_input)
+{
+    const struct output *o = PHOSPHENE("run", "nosuchthing");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "\"nosuchthing\" is no preset, no file and no graph text");
+    CHECK_STATUS(PHOSPHENE("run", temp_dir()), 3);
+    CHECK_STATUS(PHOSPHENE("run"), 2);
+    o = PHOSPHENE("run", "pattern", "->", "null");
+    CHECK_STATUS(o, 2);
+    CHECK_HAS(o->err, "quotes");
+}
+
+TEST(frames_ends_a_run_with_success)
+{
+    const struct output *o = PHOSPHENE("run", "pattern size=64x64 -> null", "-n", "20");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->err, "20 frames");
+    CHECK_STR(o->out, "");
+}
+
+TEST(for_ends_a_run_on_time)
+{
+    const struct output *o =
+        PHOSPHENE("run", "pattern size=64x64 fps=30 -> null", "--for", "500ms", "--quiet");
+    CHECK_STATUS(o, 0);
+    CHECK_NUM(o->seconds, >=, 0.5);
+    CHECK_NUM(o->seconds, <, 1.5);
+    CHECK_STR(o->err, "");
+    CHECK_STATUS(PHOSPHENE("run", "pattern -> null", "--for", "1s", "--offline"), 2);
+}
+
+TEST(offline_is_faster_than_the_clock_and_loses_nothing)
+{
+    const struct output *o = PHOSPHENE("run", "pattern size=64x64 fps=10 => null", "-n", "200",
+                                       "--offline", "--json");
+    CHECK_STATUS(o, 0);
+    CHECK_NUM(o->seconds, <, 10); // 20 s by the clock
+    const struct ph_json *room = parse_json(o->out);
+    CHECK_STR(ph_json_string(ph_json_get(room, "state"), ""), "ended");
+    CHECK_INT(ph_json_int(ph_json_get(room, "frame"), 0), ==, 200);
+}
+
+TEST(stats_name_every_node_and_its_times)
+{
+    const struct output *o = PHOSPHENE("run", "a: pattern size=64x64 -> b: mirror => c: null",
+                                       "-n", "30", "--stats");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->out, "p99 ms");
+    CHECK_HAS(o->out, "bottleneck");
+    CHECK_HAS(o->out, "\na  ");
+    CHECK_HAS(o->out, "\nb  ");
+    CHECK_HAS(o->out, "b.out -> c.in");
+}
+
+TEST(explain_prints_the_plan_and_runs_nothing)
+{
+    const struct output *o = PHOSPHENE("run", "pattern => null", "--explain");
+    CHECK_STATUS(o, 0);
+    CHECK_NUM(o->seconds, <, 2);
+    CHECK_HAS(o->out, "pattern");
+    CHECK_HAS(o->out, "lane");
+}
+
+TEST(p_sets_a_parameter_before_the_first_frame)
+{
+    const struct output *o = PHOSPHENE("run", "pattern -> null", "-p", "pattern.size=320x200",
+                                       "-p", "pattern.kind=bars", "-n", "3", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *node = ph_json_at(ph_json_get(parse_json(o->out), "nodes"), 0);
+    const struct ph_json *params = ph_json_get(node, "params");
+    CHECK_STR(ph_json_string(ph_json_get(params, "size"), ""), "320x200");
+    CHECK_STR(ph_json_string(ph_json_get(params, "kind"), ""), "bars");
+}
+
+TEST(p_refuses_what_does_not_fit_by_name)
+{
+    const struct output *o = PHOSPHENE("run", "pattern -> null", "-p", "patern.size=1x1");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "did you mean pattern?");
+    o = PHOSPHENE("run", "pattern -> null", "-p", "pattern.fps=1e9");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "pattern.fps");
+    o = PHOSPHENE("run", "pattern -> null", "-p", "size=1x1");
+    CHECK_STATUS(o, 2);
+    CHECK_HAS(o->err, "node.param=value");
+}
+
+TEST(i_replaces_the_source_and_keeps_the_rest)
+{
+    const struct output *o = PHOSPHENE("run", "pattern fps=30 -> mirror -> null", "-i",
+                                       "pattern kind=noise size=48x48", "-n", "3", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *room = parse_json(o->out);
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "kind=noise");
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "fps=30");
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "mirror");
+    o = PHOSPHENE("run", "pattern -> null", "-i", "/no/such/file.mp4", "-n", "1");
+    CHECK(o->status == 3 || o->status == 4);
+    CHECK_HAS(o->err, "/no/such/file.mp4");
+}
+
+TEST(o_refuses_a_name_that_it_cannot_write)
+{
+    const struct output *o = PHOSPHENE("run", "pattern -> null", "-o", "out.xyz");
+    CHECK_STATUS(o, 2);
+    CHECK_HAS(o->err, ".mp4");
+}
+
+TEST(trace_is_chrome_json_with_a_bar_for_each_node)
+{
+    const char *file = temp_path("trace.json");
+    const struct output *o =
+        PHOSPHENE("run", "pattern size=64x64 -> mirror -> null", "-n", "10", "--trace", file);
+    CHECK_STATUS(o, 0);
+    const struct ph_json *events = ph_json_get(parse_json(read_text(file)), "traceEvents");
+    int seen = 0;
+    for (const struct ph_json *e = events ? events->child : NULL; e; e = e->next)
+        seen += !strcmp(ph_json_string(ph_json_get(e, "name"), ""), "mirror");
+    CHECK_INT(seen, >=, 10);
+    o = PHOSPHENE("run", "pattern -> null", "-n", "1", "--trace", "/no/such/folder/t.json");
+    CHECK_STATUS(o, 1);
+    CHECK_HAS(o->err, "/no/such/folder/t.json");
+}
+
+TEST(sigterm_and_sigint_end_a_run_within_a_second)
+{
+    static const char *const graphs[] = {
+        "pattern size=64x64 -> null",
+        "pattern size=64x64 fps=1 => null",                          // asleep between ticks
+        "pattern size=64x64 => delay 5000 => null",                  // inside a long step
+        "pattern size=64x64 fps=1000 =>[block 4] delay 100 -> null", // a producer that waits
+    };
+    static const int signals[] = { SIGTERM, SIGINT };
+    for (size_t i = 0; i < sizeof graphs / sizeof *graphs; i++)
+        for (int s = 0; s < 2; s++) {
+            const struct output *o;
+            struct child c = start(program(), "run", graphs[i], NULL);
+            sleep_ms(i ? 400 : 150);
+            double took = stop_child(&c, signals[s], &o);
+            CHECK_STATUS(o, 128 + signals[s]);
+            CHECK_NUM(took, <, 1);
+        }
+}
+
+TEST(a_second_signal_ends_at_once)
+{
+    struct child c = start(program(), "run", "pattern size=64x64 => delay 900 -> null", NULL);
+    const struct output *o;
+    sleep_ms(300);
+    kill(c.pid, SIGINT);
+    double took = stop_child(&c, SIGINT, &o);
+    CHECK_STATUS(o, 130);
+    CHECK_NUM(took, <, 1);
+}
+
+TEST(nodes_lists_what_the_graph_knows_and_its_json_parses)
+{
+    const struct output *o = PHOSPHENE("nodes", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *nodes = parse_json(o->out);
+    CHECK_INT(nodes->count, >, 5);
+    for (const struct ph_json *n = nodes->child; n; n = n->next) {
+        CHECK(*ph_json_string(ph_json_get(n, "name"), ""));
+        CHECK(*ph_json_string(ph_json_get(n, "help"), ""));
+        CHECK(ph_json_get(n, "params"));
+    }
+    o = PHOSPHENE("nodes", "pattern");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->out, "size=1280x720");
+    CHECK_STR(
+        ph_json_string(
+            ph_json_get(parse_json(PHOSPHENE("nodes", "pattern", "--json")->out), "name"), ""),
+        "pattern");
+    o = PHOSPHENE("nodes", "patern");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "did you mean pattern?");
+}
+
+TEST(doctor_fits_one_screen_and_its_json_parses)
+{
+    const struct output *o = PHOSPHENE("doctor");
+    CHECK(o->status == 0 || o->status == 4);
+    int lines = 0;
+    for (const char *c = o->out; *c; c++) lines += *c == '\n';
+    CHECK_INT(lines, <=, 40);
+    const char *line = too_long(o->out, 100);
+    if (line) TEST_FAIL("too long: %s", line);
+    int status = o->status;
+    o = PHOSPHENE("doctor", "--json");
+    CHECK_STATUS(o, status);
+    const struct ph_json *report = parse_json(o->out),
+                         *sections = ph_json_get(report, "sections");
+    CHECK(ph_json_bool(ph_json_get(report, "ok"), false) == (status == 0));
+    static const char *const names[] = { "machine", "pictures", "video", "text",
+                                         "cameras", "displays", "gpus",  "server" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!ph_json_get(sections, names[i])) TEST_FAIL("no section %s", names[i]);
+}
+
+TEST(doctor_tells_a_port_in_use_and_a_masked_cpu)
+{
+    setenv("PH_CPU", "sse2", 1);
+    const struct output *o = PHOSPHENE("doctor");
+    CHECK_HAS(o->out, "use sse2 (PH_CPU=sse2)");
+    CHECK(!strstr(o->out, "avx512"));
+    setenv("XDG_STATE_HOME", "/dev/null/state", 1);
+    o = PHOSPHENE("doctor");
+    CHECK_STATUS(o, 4);
+    CHECK_HAS(o->out, "/dev/null/state/phosphene");
+}
+
+// What the program writes to a terminal.
+static const char *on_terminal(const char *graph, const char *frames)
+{
+    static char text[1 << 16];
+    size_t at = 0;
+    int terminal;
+    const char *path = program();
+    temp_dir();
+    setenv("TERM", "xterm", 1);
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    if (!pid) {
+        execl(path, path, "run", graph, "-n", frames, NULL);
+        _exit(99);
+    }
+    for (ssize_t n; (n = read(terminal, text + at, sizeof text - 1 - at)) > 0;)
+        at += (size_t) n;
+    text[at] = 0;
+    waitpid(pid, NULL, 0);
+    return text;
+}
+
+TEST(a_terminal_sees_rate_and_time_left_after_two_seconds)
+{
+    const char *text = on_terminal("pattern size=64x64 fps=50 -> null", "160");
+    CHECK_HAS(text, " of 160 frames, ");
+    CHECK_HAS(text, "/s, ");
+    CHECK_HAS(text, " left");
+    CHECK(!strstr(on_terminal("pattern size=64x64 fps=50 -> null", "20"), " left"));
+}
+
+TEST(no_color_is_honoured_on_a_terminal)
+{
+    CHECK_HAS(on_terminal("patern -> null", "1"), "\033[31m");
+    setenv("NO_COLOR", "1", 1);
+    CHECK(!strchr(on_terminal("patern -> null", "1"), '\033'));
+}
