@@ -14,8 +14,8 @@ struct ph_jpeg_limits {
 };
 
 // SOI, segments whose lengths fit, one baseline, extended or progressive frame header (SOF0-2,
-// 8 bits, 1, 3 or 4 components with legal sampling) before the first scan, and EOI at the end
-// (bytes after it are refused). limits may be NULL. Fills *width and *height on PH_OK. PH_EFORMAT:
+// 8 bits, 1, 3 or 4 components with legal sampling) before the first scan, and EOI (what
+// follows it, as cameras pad and phones append, no decoder reads). limits may be NULL. Fills *width and *height on PH_OK. PH_EFORMAT:
 // not a JPEG, truncated, broken; PH_ELIMIT: over a limit; PH_ENOTSUP: lossless, arithmetic,
 // 12 bits.                                                                         thread: any
 ph_err ph_jpeg_check(const void *bytes, size_t size, const struct ph_jpeg_limits *limits,

@@ -211,9 +211,11 @@ struct ph_post {
     const void *head;       // put before the payload, in the same message; copied; may be NULL
     size_t head_size;       // <= PH_POST_HEAD_MAX
     const char *text;       // a text message directly before the picture; copied; may be NULL.
-    size_t text_len;        // It is dropped together with its picture. Ignored on MJPEG streams
+    size_t text_len;        // <= PH_POST_TEXT_MAX. It is dropped together with its picture; in
+                            // DROP_TO_KEY mode it goes the way of ph_ws_send_text
 };
 #define ph_post(...) (&(struct ph_post){ __VA_ARGS__ })
+// MJPEG streams take pictures only: head and text are left out.
 
 // PH_OK: it will be sent unless a newer one comes first. PH_MORE: dropped, only a key packet will
 // do. PH_ESTOPPED: the connection is closed. PH_EINVAL, PH_ELIMIT: not a packet, head or text too
@@ -278,7 +280,8 @@ struct ph_ws_accept {
 struct ph_ws_hooks {
     // An upgrade request that is in order. PH_OK accepts it; to refuse, reply (404 …) and return a
     // negative value. Fills `accept`. A client without a token in the request may still present it
-    // in its first message: then `open` waits for that.
+    // in its first message, {"type":"auth","token":…}: then `open` waits for that, and the client
+    // gets {"type":"authenticated"}.
     ph_err (*accept)(void *opaque, struct ph_request *req, struct ph_ws_accept *accept);
     void (*open)(void *user, struct ph_conn *conn); // from now on it may be posted to
     // Whole messages; text is valid UTF-8, NUL-terminated, without NUL inside. Borrowed.
