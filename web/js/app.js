@@ -76,7 +76,6 @@ async function learn() {
         attempt(() => source.load()),
         attempt(() => graphText.load()),
         attempt(() => rooms.load()),
-        take.refresh(),
     ]);
 }
 
@@ -93,6 +92,7 @@ function update(next) {
     signals.update(room);
     source.update(room, descriptors);
     graphText.update(room);
+    take.update(room);
     showState();
 }
 

@@ -211,8 +211,9 @@ export class Connection extends EventTarget {
         return waiter !== undefined;
     }
 
-    #refuse({ id, field, message }) {
-        const error = Object.assign(new Error(message), { field });
+    // A refusal names what is wrong: one field, or several in `errors`.
+    #refuse({ id, field, message, errors = [{ field, message }] }) {
+        const error = Object.assign(new Error(message), { errors });
         if (!this.#settle(id, 'reject', error)) this.#emit('trouble', { field, message });
     }
 }

@@ -9,7 +9,8 @@ const SIZES = ['640x480', '1280x720', '1920x1080'];
 const CAMERA_FPS = 30;
 const NODE_OF_KIND = { url: 'file' }; // else a kind is its node's type
 const KIND_WORDS = {
-    file: 'file', camera: 'camera', pattern: 'pattern', browser: 'browser', url: 'stream',
+    file: 'file', camera: 'camera', pattern: 'pattern', scene: 'scene', browser: 'browser',
+    screen: 'screen', url: 'stream',
 };
 
 export class SourcePanel {

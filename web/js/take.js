@@ -4,7 +4,6 @@
 import { call, download, downloadLink, roomPath } from './api.js';
 import { $, attempt, bytes, el, elapsed, icon, recall, remember, saveBlob, say, toast } from './ui.js';
 
-const POLL_MS = 5000; // another viewer may start or stop a recording
 const SOFT_CUT_CHUNKS = 2;
 const TYPES = { PNG: 'image/png', JPEG: 'image/jpeg' };
 
@@ -14,6 +13,7 @@ export class Take {
     #connection;
     #picture;
     #recording = null; // { file, since } while it runs
+    #offered = new Set(); // files that have their link
     #button = $('#record');
 
     constructor(connection, picture) {
@@ -28,23 +28,22 @@ export class Take {
         $('#journal').addEventListener('click', () => this.#file('journal'));
         say($('#snapshot-type'), recall('snapshot', 'PNG'));
         setInterval(() => this.#showElapsed(), 500);
-        setInterval(() => {
-            if (connection.isOpen && !document.hidden) this.refresh();
-        }, POLL_MS);
     }
 
-    // What the server says about the room's recording; silent when it cannot be asked just now.
-    async refresh() {
-        const state = await call('GET', roomPath(this.#connection.room, '/record')).catch(() => null);
-        if (state) this.#show(state);
+    // Another viewer may start or stop a recording: the file is offered to all who saw it run.
+    update({ recording }) {
+        const { file } = this.#recording ?? {};
+        this.#show(recording);
+        if (!file || recording.recording || recording.file !== file || this.#offered.has(file)) return;
+        this.#offered.add(file);
+        this.#offer(recording);
     }
 
     async record() {
         await attempt(async () => {
             const action = this.#recording ? 'stop' : 'start';
             const state = await call('POST', roomPath(this.#connection.room, '/record'), { action });
-            this.#show(state);
-            if (!state.recording) this.#offer(state);
+            this.update({ recording: state });
         });
     }
 

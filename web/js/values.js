@@ -121,15 +121,16 @@ export class Values extends EventTarget {
         return this.#queued.get(node)?.has(param) || this.#flying.get(`${node}.${param}`) > 0;
     }
 
-    // A refusal names one field; the others of that message were not applied and go again. After a
-    // lost connection all of them do.
+    // A refusal names what is wrong; the other values of that message were not applied and go again.
+    // After a lost connection all of them do.
     #refused(node, values, error) {
-        const blamed = values.has(error.field) ? error.field : null;
+        const blame = new Map((error.errors ?? []).map(({ field, message }) => [field, message]));
+        const known = [...values.keys()].some((param) => blame.has(param));
         for (const [param, value] of values) {
             if (this.#newer(node, param)) continue;
-            const again = error instanceof Lost || (blamed && param !== blamed);
+            const again = error instanceof Lost || (known && !blame.has(param));
             if (again) this.set(node, param, value);
-            else this.#status(node, param, { state: 'error', message: error.message });
+            else this.#status(node, param, { state: 'error', message: blame.get(param) ?? error.message });
         }
     }
 }
