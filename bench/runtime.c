@@ -126,18 +126,17 @@ static double chain_ns(struct bench *b, const char *figure, const char *text, ui
     return bench_quantile(cost, ROUNDS, 0.5);
 }
 
-static void bench_chain(struct bench *b, const char *figure, const char *link, int count,
-                        const char *element, double bar_ns)
+// What one of `count` nodes, or the queue before it, costs a frame: the chain against the base.
+static void bench_chain(struct bench *b, const char *figure, const char *base,
+                        const char *chain, int count, const char *element, double bar_ns)
 {
     if (!bench_begin(b, figure)) return;
     uint64_t frames = bench_quick(b) ? 5000 : 50000;
-    char *text = chain_text(link, count);
     bench_seen_reset(0);
-    double none = chain_ns(b, figure, "bench_source -> bench_sink", frames);
-    double many = none > 0 && text ? chain_ns(b, figure, text, frames) : 0;
-    free(text);
-    if (many <= 0) return;
-    double ours = (many - none) / count;
+    double without = chain_ns(b, figure, base, frames);
+    double with = without > 0 ? chain_ns(b, figure, chain, frames) : 0;
+    if (with <= 0) return;
+    double ours = (with - without) / count;
     const char *peer = bench_gstreamer();
     double theirs = peer ? bench_gstreamer_element_ns(b, element, count) : 0;
     bench_add(b, (struct bench_result){ .value = ours,
@@ -150,6 +149,20 @@ static void bench_chain(struct bench *b, const char *figure, const char *link, i
         bench_skip(b, figure,
                    "the ratio: gst-launch-1.0 is not installed "
                    "(gstreamer1.0-tools gstreamer1.0-plugins-base)");
+}
+
+static void bench_chains(struct bench *b)
+{
+    char *many = chain_text("->", 64), *few = chain_text("->", 4);
+    char *queues = chain_text("=>[block 200]", 4); // as deep as GStreamer's
+    if (many && few && queues) {
+        bench_chain(b, "runtime/node", "bench_source -> bench_sink", many, 64, "identity",
+                    2000);
+        bench_chain(b, "runtime/queue", few, queues, 4, "queue", 20000);
+    }
+    free(many);
+    free(few);
+    free(queues);
 }
 
 // The time from one lane's write to the other lane's read, both asleep in between: the price of a
@@ -244,8 +257,7 @@ void bench_runtime(struct bench *b)
 {
     bench_demo(b, "runtime/demo-1080p", "1920x1080", 300);
     bench_demo(b, "runtime/demo-480p", "640x480", 1500);
-    bench_chain(b, "runtime/node", "->", 64, "identity", 2000);
-    bench_chain(b, "runtime/queue", "=>[block 200]", 4, "queue", 20000);
+    bench_chains(b);
     bench_handover(b);
     bench_clock_hold(b);
     bench_clock_jitter(b);
