@@ -6,6 +6,7 @@
 // clang-format off
 extern const struct ph_node_info ph_node_blend;
 extern const struct ph_node_info ph_node_blur;
+extern const struct ph_node_info ph_node_browser;
 extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
@@ -26,6 +27,7 @@ extern const struct ph_node_info ph_node_window;
 static const struct ph_node_info *const nodes[] = {
     &ph_node_blend,
     &ph_node_blur,
+    &ph_node_browser,
     &ph_node_color,
     &ph_node_crop,
     &ph_node_delay,
