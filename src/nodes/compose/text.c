@@ -115,7 +115,7 @@ static ph_err draw(struct text *p, const struct ph_picture *dst, const char *tex
     if (ret < 0 || !text[0]) return ret;
     int pad = p->box & 0xff ? (int) (p->padding * (float) size + 0.5f) : 0, above = pad / 2;
     int w = ph_glyphs_width(p->glyphs) + 2 * pad, h = ph_glyphs_height(p->glyphs) + 2 * above;
-    int margin = p->margin >= 0 ? (int) p->margin : dst->height / 18;
+    int margin = p->margin >= 0 ? (int) p->margin : dst->height / 14;
     int x = place_along(column, w, dst->width, margin),
         y = place_along(row, h, dst->height, margin);
     if (p->box & 0xff) {
@@ -149,7 +149,7 @@ static const struct ph_param params[] = {
     PH_FLOAT(struct text, size, 0, 1000, .unit = "px", .help = "of the letters; 0 = a 26th of the picture's height"),
     PH_COLOR(struct text, color, .def = "white", .help = "of the letters"),
     PH_ENUM(struct text, place, PLACES, .help = "where on the picture"),
-    PH_INT(struct text, margin, -1, 4096, .def = "-1", .unit = "px", .help = "from the picture's edge; -1 = an 18th of its height"),
+    PH_INT(struct text, margin, -1, 4096, .def = "-1", .unit = "px", .help = "from the picture's edge; -1 = a 14th of its height"),
     PH_COLOR(struct text, box, .def = "#0b0e1aa8", .help = "of the box behind the letters; transparent = none"),
     PH_FLOAT(struct text, padding, 0, 10, .def = "0.55", .help = "of the box, in letter sizes"),
     PH_FLOAT(struct text, outline, 0, 50, .unit = "px", .help = "width of an outline around the letters"),

@@ -3,7 +3,7 @@
 // decided by its pts alone, so that the same input gives the same output live, rendered and
 // replayed, however late the frames come.
 //
-// Output frame k stands for the moment k / fps. A frame belongs to the moment nearest to its pts
+// Output frame k stands for the moment k / fps after the first frame. A frame belongs to the moment nearest to its pts
 // (the earlier one of two): it is passed on at once when that moment is new, dropped when another
 // frame has had it, and the moments left out since the last one are filled with the frame before.
 #include <phosphene/node.h>
@@ -14,6 +14,7 @@ struct rate {
     float fps;
     float gap; // seconds
     int64_t num, den;
+    int64_t origin_ns;     // pts of moment 0
     struct ph_frame *held; // the newest frame
     int64_t held_pts_ns;   // as it came
     int64_t interval_ns;   // between the newest two
@@ -26,8 +27,8 @@ struct rate {
 static int64_t moment_of(const struct rate *p, int64_t pts_ns)
 {
     __int128 unit = (__int128) p->den * PH_SECOND_NS;
-    __int128 twice =
-        (__int128) pts_ns * p->num * 2 - unit; // (moment - 1/2) in units of 2 * unit
+    __int128 twice = (__int128) (pts_ns - p->origin_ns) * p->num * 2 -
+                     unit; // (moment - 1/2) in units of 2 * unit
     __int128 k = twice / (2 * unit);
     if (twice > k * 2 * unit) k++; // ceil; division rounds towards zero
     return (int64_t) k;
@@ -35,7 +36,7 @@ static int64_t moment_of(const struct rate *p, int64_t pts_ns)
 
 static int64_t pts_of(const struct rate *p, int64_t moment)
 {
-    return (int64_t) ((__int128) moment * p->den * PH_SECOND_NS / p->num);
+    return p->origin_ns + (int64_t) ((__int128) moment * p->den * PH_SECOND_NS / p->num);
 }
 
 // Passes `held` on as the frame of the next moment. Its times are part of it, so it is copied when
@@ -49,12 +50,6 @@ static ph_err emit(struct ph_node *n, struct rate *p)
     return ph_node_write(n, 0, ph_frame_ref(p->held));
 }
 
-static void start_at(struct rate *p, int64_t moment)
-{
-    p->next = moment;
-    p->started = true;
-}
-
 static ph_err fill_until(struct ph_node *n, struct rate *p, int64_t moment)
 {
     ph_err ret = PH_OK;
@@ -65,13 +60,17 @@ static ph_err fill_until(struct ph_node *n, struct rate *p, int64_t moment)
 // Takes f.
 static ph_err take(struct ph_node *n, struct rate *p, struct ph_frame *f)
 {
-    int64_t pts_ns = f->pts_ns, moment = moment_of(p, pts_ns);
+    int64_t pts_ns = f->pts_ns, moment = p->started ? moment_of(p, pts_ns) : 0;
     int64_t most = (int64_t) (p->gap * (double) p->num / (double) p->den);
     // A first frame, a hole that was none of the stream's, or a clock that went back.
-    if (!p->started || moment - p->next > most || p->next - moment > most + 1)
-        start_at(p, moment);
+    if (!p->started || moment - p->next > most || p->next - moment > most + 1) {
+        p->origin_ns = pts_ns;
+        p->next = moment = 0;
+        p->started = true;
+    } else if (p->held && pts_ns > p->held_pts_ns) {
+        p->interval_ns = pts_ns - p->held_pts_ns;
+    }
     ph_err ret = fill_until(n, p, moment);
-    if (p->held && pts_ns > p->held_pts_ns) p->interval_ns = pts_ns - p->held_pts_ns;
     ph_frame_unref(&p->held);
     p->held = f;
     p->held_pts_ns = pts_ns;
@@ -96,9 +95,11 @@ static ph_err rate_process(struct ph_node *n)
 static ph_err rate_apply(struct ph_node *n)
 {
     struct rate *p = ph_priv(n);
-    int64_t num = p->num, den = p->den, next_ns = num ? pts_of(p, p->next) : 0;
-    ph_fps_ratio(p->fps, &p->num, &p->den);
-    if (p->started && (num != p->num || den != p->den)) p->next = moment_of(p, next_ns);
+    int64_t num = p->num, den = p->den, last_ns = num ? pts_of(p, p->next - 1) : 0;
+    ph_fps_ratio((double) p->fps, &p->num, &p->den);
+    if (!p->started || (num == p->num && den == p->den)) return PH_OK;
+    p->origin_ns = last_ns; // the new rate goes on from the newest frame
+    p->next = 1;
     return PH_OK;
 }
 

@@ -154,13 +154,14 @@ void ph_pattern_stage(const struct ph_picture *dst, uint32_t light, uint32_t dar
         uint32_t *d = row_of(dst, y);
         float fy = (float) y + 0.5f, v = (fy - 0.42f * h) / (0.85f * h);
         float into = clamp01((fy - edge) / deep); // 0 at the wall, 1 at the viewer
-        bool on_floor = fy > edge;
+        float on_floor = clamp01((fy - edge) / (0.012f * h) + 0.5f);
         for (int x = 0; x < dst->width; x++) {
             float u = ((float) x + 0.5f - w / 2) / (0.72f * w);
             float t = clamp01(1 - (u * u + v * v));
             float wall = 0.9f * t * t;
             float ground = (0.55f + 0.45f * (1 - into)) * clamp01(1.05f - 1.3f * u * u);
-            d[x] = mix_pixel(&m, on_floor ? clamp01(ground) : wall, threshold(x, y));
+            float lit = clamp01(wall + (ground - wall) * on_floor);
+            d[x] = mix_pixel(&m, lit, threshold(x, y));
         }
     }
 }
@@ -178,11 +179,13 @@ static uint32_t ball_pixel(uint32_t color, float nx, float ny, float cover, floa
     float half = clamp01(-0.30f * nx - 0.39f * ny + 0.87f * nz);
     float spark = half * half;
     for (int i = 0; i < 4; i++) spark *= spark; // half^32
+    float rim = (1 - nz) * (1 - nz) * (1 - nz); // the room's blue, seen at a flat angle
+    static const float room[3] = { 0.16f, 0.19f, 0.34f };
     uint8_t px[4];
     float alpha = cover + (1 - cover) * glow;
     for (int c = 0; c < 3; c++) {
         float base = channel(color, c);
-        float lit = base * (0.30f + 0.80f * light) + 0.75f * spark;
+        float lit = base * (0.26f + 0.84f * light) + 0.75f * spark + room[c] * rim;
         float v = alpha > 0 ? (lit * cover + base * (1 - cover) * glow) / alpha : 0;
         px[c] = (uint8_t) (255 * clamp01(v) + 0.5f);
     }
