@@ -130,6 +130,18 @@ char *doctor_json(int port)
     return findings_json(&d);
 }
 
+// Breaks a long command so that it can still be pasted.
+static void print_command(const char *text)
+{
+    for (int column = 0; *text;) {
+        int word = (int) strcspn(text, " ");
+        if (column && column + word > 90) column = (fputs(" \\\n   ", stdout), 3);
+        column += printf("%s%.*s", column ? " " : "  ", word, text);
+        text += word + (text[word] == ' ');
+        if (!*text) putchar('\n');
+    }
+}
+
 static void print_findings(const struct doctor *d)
 {
     static const char *const marks[] = { "ok", "-", "MISSING" };
@@ -147,8 +159,11 @@ static void print_findings(const struct doctor *d)
     int missing = count_missing(d);
     if (!missing)
         printf("\nall there\n");
+    else if (*install)
+        printf("\n%d missing; this brings it, then build again:\n", missing);
     else
-        printf("\n%d missing%s%s\n", missing, *install ? "; this brings it: " : "", install);
+        printf("\n%d missing\n", missing);
+    print_command(install);
 }
 
 static int run_doctor(struct cli_args *args)

@@ -122,6 +122,7 @@ struct cuda {
     int (*init)(unsigned flags);
     int (*version)(int *version);
     int (*count)(int *count);
+    int (*device)(int *device, int ordinal);
     int (*name)(char *name, int size, int device);
     int (*memory)(size_t *bytes, int device);
 };
@@ -131,9 +132,10 @@ static bool load_cuda(void *library, struct cuda *c)
     *(void **) &c->init = dlsym(library, "cuInit");
     *(void **) &c->version = dlsym(library, "cuDriverGetVersion");
     *(void **) &c->count = dlsym(library, "cuDeviceGetCount");
+    *(void **) &c->device = dlsym(library, "cuDeviceGet");
     *(void **) &c->name = dlsym(library, "cuDeviceGetName");
     *(void **) &c->memory = dlsym(library, "cuDeviceTotalMem_v2");
-    return c->init && c->version && c->count && c->name && c->memory;
+    return c->init && c->version && c->count && c->device && c->name && c->memory;
 }
 
 static void list_gpus(struct doctor *d, const struct cuda *c)
@@ -148,8 +150,10 @@ static void list_gpus(struct doctor *d, const struct cuda *c)
     for (int i = 0; i < count && i < 8; i++) {
         char name[96] = "", label[16];
         size_t bytes = 0;
-        c->name(name, sizeof name, i);
-        c->memory(&bytes, i);
+        int device = i;
+        if (c->device(&device, i)) continue;
+        c->name(name, sizeof name, device);
+        c->memory(&bytes, device);
         snprintf(label, sizeof label, "cuda:%d", i);
         doctor_add(d, "gpus", label, DOCTOR_OK, NULL, "%s, %.0f GiB, CUDA %d.%d; not used yet",
                    name, (double) bytes / 0x1p30, version / 1000, version % 1000 / 10);

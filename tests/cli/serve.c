@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+// phosphene serve, and top and trace on it: a real server, started as a user starts it.
+#include "program.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define GRAPH "pattern size=160x90 fps=30 -> jpeg -> live"
+
+struct server {
+    struct child child;
+    char url[512];
+    int port;
+};
+
+// Waits for the line that --json prints.
+static struct server server_of(struct child c)
+{
+    struct server s = { .child = c };
+    const char *line = read_line(&s.child);
+    if (*line != '{') {
+        const struct output *o = finish(&s.child);
+        TEST_FAIL("no URL but \"%s\", exit status %d: %s", line, o->status, o->err);
+    }
+    const struct ph_json *v = parse_json(line);
+    snprintf(s.url, sizeof s.url, "%s", ph_json_string(ph_json_get(v, "url"), ""));
+    s.port = (int) ph_json_int(ph_json_get(v, "port"), 0);
+    CHECK_INT(s.port, >, 0);
+    return s;
+}
+
+#define SERVE(...)                                                                             \
+    server_of(start(program(), "serve", "--json", "--port", "0", __VA_ARGS__, NULL))
+
+static void stop_server(struct server *s)
+{
+    const struct output *o;
+    double took = stop_child(&s->child, SIGTERM, &o);
+    CHECK_STATUS(o, 0);
+    CHECK_NUM(took, <, 1);
+}
+
+static int connect_to(int port, const char *request)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET,
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                             .sin_port = htons((uint16_t) port) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    CHECK_OK(connect(fd, (struct sockaddr *) &a, sizeof a));
+    CHECK(write(fd, request, strlen(request)) == (ssize_t) strlen(request));
+    return fd;
+}
+
+static const char *http_get(int port, const char *path)
+{
+    static char text[1 << 20];
+    char request[512];
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nConnection: close\r\n\r\n", path, port);
+    int fd = connect_to(port, request);
+    size_t at = 0;
+    for (ssize_t n; (n = read(fd, text + at, sizeof text - 1 - at)) > 0;) at += (size_t) n;
+    text[at] = 0;
+    close(fd);
+    return text;
+}
+
+TEST(serve_prints_its_url_and_top_and_trace_see_the_room)
+{
+    struct server s = SERVE(GRAPH);
+    sleep_ms(300);
+    const struct output *o = PHOSPHENE("top", s.url, "--once", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *room = parse_json(o->out);
+    CHECK_STR(ph_json_string(ph_json_get(room, "name"), ""), "demo");
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "160x90");
+    o = PHOSPHENE("top", s.url, "--once");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->out, "pattern");
+    CHECK_HAS(o->out, "bottleneck");
+    CHECK_STATUS(PHOSPHENE("trace", s.url, "-o", temp_path("trace.json")), 0);
+    CHECK(ph_json_get(parse_json(read_text(temp_path("trace.json"))), "traceEvents"));
+    o = PHOSPHENE("top", s.url, "--once", "--room", "nosuch");
+    CHECK_STATUS(o, 4);
+    stop_server(&s);
+}
+
+TEST(serve_without_arguments_shows_the_demo_and_how_to_stop_it)
+{
+    struct child c = start(program(), "serve", "--port", "0", NULL);
+    const struct output *o;
+    sleep_ms(1500);
+    double took = stop_child(&c, SIGINT, &o);
+    CHECK_STATUS(o, 0);
+    CHECK_NUM(took, <, 1);
+    CHECK_HAS(o->out, "http://127.0.0.1:");
+    CHECK_HAS(o->out, "Ctrl-C");
+}
+
+TEST(input_takes_the_place_of_the_source)
+{
+    struct server s = SERVE(GRAPH, "--input", "pattern kind=noise size=64x64");
+    const struct ph_json *room = parse_json(PHOSPHENE("top", s.url, "--json")->out);
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "kind=noise");
+    stop_server(&s);
+}
+
+TEST(further_rooms_have_their_own_names)
+{
+    struct server s = SERVE(GRAPH, "--room", "second=pattern size=32x32 -> jpeg -> live");
+    const struct output *o = PHOSPHENE("top", s.url, "--json", "--room", "second");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(ph_json_string(ph_json_get(parse_json(o->out), "text"), ""), "32x32");
+    stop_server(&s);
+    CHECK_STATUS(PHOSPHENE("serve", "--port", "0", GRAPH, "--room", "noequal"), 2);
+}
+
+TEST(a_wrong_graph_is_shown_with_its_place_and_nothing_is_served)
+{
+    const struct output *o = PHOSPHENE("serve", "--port", "0", "pattern -> jpg -> live");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "    1 | pattern -> jpg -> live\n      |            ^\n");
+    CHECK_HAS(o->err, "jpeg");
+    CHECK_STR(o->out, "");
+}
+
+TEST(a_port_in_use_is_named_with_a_way_out)
+{
+    struct server s = SERVE(GRAPH);
+    char port[16];
+    snprintf(port, sizeof port, "%d", s.port);
+    const struct output *o = PHOSPHENE("serve", "--port", port, GRAPH);
+    CHECK_STATUS(o, 1);
+    CHECK_HAS(o->err, port);
+    CHECK_HAS(o->err, "--port 0");
+    CHECK_HAS(PHOSPHENE("doctor", "--port", port)->out, "Address already in use");
+    stop_server(&s);
+}
+
+TEST(beyond_this_machine_a_token_is_part_of_the_url_and_needed)
+{
+    struct server s = SERVE(GRAPH, "--bind", "0.0.0.0", "--quiet");
+    char local[64];
+    const char *token = strstr(s.url, "#token=");
+    CHECK(token);
+    snprintf(local, sizeof local, "http://127.0.0.1:%d", s.port);
+    CHECK_STATUS(PHOSPHENE("top", local, "--once", "--token", token + 7), 0);
+    CHECK_STATUS(PHOSPHENE("top", local, "--once"), 0); // the state folder has it
+    const struct output *o = PHOSPHENE("top", local, "--once", "--token", "0123456789abcdef0");
+    CHECK_STATUS(o, 4);
+    CHECK_HAS(o->err, "--token");
+    stop_server(&s);
+}
+
+TEST(devices_are_what_doctor_prints)
+{
+    struct server s = SERVE(GRAPH);
+    const char *body = strstr(http_get(s.port, "/api/v1/devices"), "\r\n\r\n");
+    CHECK(body);
+    const struct ph_json *v = parse_json(body + 4);
+    CHECK(ph_json_get(ph_json_get(v, "sections"), "cameras"));
+    stop_server(&s);
+}
+
+TEST(sigterm_ends_a_server_within_a_second_whatever_its_viewers_do)
+{
+    struct server s = SERVE("pattern size=1280x720 fps=60 -> jpeg -> live");
+    char mjpeg[128], slow[] = "GET / HTTP/1.1\r\nHost: x";
+    snprintf(mjpeg, sizeof mjpeg, "GET /stream.mjpg HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n",
+             s.port);
+    int never_reads = connect_to(s.port, mjpeg), never_ends = connect_to(s.port, slow);
+    sleep_ms(700);
+    stop_server(&s);
+    close(never_reads);
+    close(never_ends);
+}
+
+TEST(sigterm_leaves_a_recording_that_plays)
+{
+    if (!have_program("ffprobe")) TEST_SKIP("ffprobe is not installed");
+    const char *file = temp_path("out.mp4");
+    struct child c = start(program(), "run", "pattern size=320x180 fps=30 -> null", "-o", file,
+                           "--quiet", NULL);
+    const struct output *o;
+    sleep_ms(1800);
+    double took = stop_child(&c, SIGTERM, &o);
+    CHECK_STATUS(o, 143);
+    CHECK_NUM(took, <, 1);
+    o = run("ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames",
+            "-of", "csv=p=0", file, NULL);
+    CHECK_STATUS(o, 0);
+    CHECK_INT(atoi(o->out), >, 25);
+}
