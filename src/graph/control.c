@@ -27,7 +27,6 @@ ph_err ph_graph_edit(struct ph_graph *g, uint64_t id, const char *text, struct p
     *fault = (struct ph_fault){ 0 };
     pthread_mutex_lock(&g->ctl);
     ph_err ret = ph_ast_parse(&ast, text, g->types, fault);
-    if (ret == PH_OK) journal_edit(g, text);
     if (ret == PH_OK) ret = replace(g, id, ast, fault);
     pthread_mutex_unlock(&g->ctl);
     return ret;
@@ -47,8 +46,6 @@ static ph_err rebuild(struct ph_graph *g, uint64_t id, const char *node, const c
         ph_tree_free(ast);
         return ret;
     }
-    if ((text = ph_ast_print(ast))) journal_edit(g, text);
-    free(text);
     if ((ret = replace(g, 0, ast, fault)) < 0) return ret;
     struct ph_node *n = graph_find(g, node);
     return node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);

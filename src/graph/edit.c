@@ -191,6 +191,22 @@ static ph_err fill_lane(struct build *b, struct ph_lane *lane)
     return PH_OK;
 }
 
+static void count_starters(struct build *b, struct ph_lane *lane)
+{
+    int inputs = 0, sources = 0;
+    for (int i = 0; i < lane->in_count; i++) {
+        struct ph_link *l = lane->in[i];
+        const struct ph_port_info *port = &l->to->info->in[l->to_port];
+        if (port->flags & PH_PORT_HOLD) continue;
+        inputs++;
+        for (int k = 0; k < b->link_count; k++)
+            if (b->links[k] == l) lane->input = k;
+    }
+    for (int i = 0; i < lane->node_count; i++) sources += lane->nodes[i]->source;
+    lane->one_input = inputs == 1 && !sources;
+    lane->one_source = sources == 1 && !inputs;
+}
+
 static ph_err make_lanes(struct build *b)
 {
     ph_err ret;
@@ -200,6 +216,7 @@ static ph_err make_lanes(struct build *b)
             if (b->ast->lane[i] == k) name = b->ast->nodes[i].name;
         if ((ret = lane_create(&b->lanes[k], b->g, k, name)) < 0) return ret;
         if ((ret = fill_lane(b, b->lanes[k])) < 0) return ret;
+        count_starters(b, b->lanes[k]);
     }
     return PH_OK;
 }
@@ -297,6 +314,11 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
     g->link_count = b->link_count;
     g->lanes = b->lanes;
     g->lane_count = b->ast->lanes;
+    for (int i = 0; i < g->link_count; i++) {
+        bool kept = i < b->ast->link_count && b->kept[i];
+        g->links[i]->previous = kept ? g->links[i]->index : -1;
+        g->links[i]->index = i;
+    }
     enter_lanes(b);
     for (int i = 0; i < g->node_count; i++) node_adopt_subscriptions(g->nodes[i]);
 }
@@ -364,10 +386,13 @@ ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *faul
         graph_join_lanes(g);
         atomic_store(&g->pausing, false);
     }
+    journal_edit_begin(g);
     pthread_rwlock_wrlock(&g->topo);
     swap_in(&b, gone, &gone_count);
     pthread_rwlock_unlock(&g->topo);
-    if (g->started && !atomic_load(&g->stopping)) graph_start_lanes(g);
+    journal_edit_end(g);
+    // the lanes of a replay are started by who prepared their scripts
+    if (g->started && !g->replay && !atomic_load(&g->stopping)) graph_start_lanes(g);
     free_scratch(&b, nodes);
     for (int i = 0; i < gone_count; i++) node_destroy(&gone[i]);
     free(gone);

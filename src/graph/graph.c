@@ -91,7 +91,7 @@ ph_err ph_graph_create(struct ph_graph **out, const char *text,
     struct ph_ast *ast = NULL;
     PH_TRY(ph_ast_parse(&ast, text, g->types, fault));
     PH_TRY(graph_build(g, ast, fault)); // takes ast
-    if (g->par.journal) PH_TRY(journal_open(&g->journal, g->par.journal, g, text, fault));
+    if (g->par.journal) PH_TRY(journal_open(&g->journal, g->par.journal, g, fault));
     *out = g;
     return PH_OK;
 fail:

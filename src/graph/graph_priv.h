@@ -21,6 +21,7 @@
 struct ph_lane;
 struct journal;
 struct replay;
+struct needs;
 
 // --- link.c: bounded hand-over between lanes, or a small queue inside one
 
@@ -56,6 +57,9 @@ struct ph_link {
     struct link_item inbox; // taken for this run
     struct ph_frame *held;  // HOLD ports: what they show
     uint64_t last_seq;      // of the last item taken
+    struct needs *needs;    // replay.c: which numbers are wanted; NULL = all
+    int index;              // in graph.links
+    int previous;           // its index before the last edit; -1 = it is new
 
     _Atomic int queued;
     _Atomic int64_t oldest_ns; // pushed_ns of the oldest queued item
@@ -187,6 +191,9 @@ struct ph_lane {
     int node_count;
     struct ph_link **in; // links that come from other lanes or from outside
     int in_count;
+    bool one_input;  // exactly one of them starts runs, and no source does: .input
+    bool one_source; // exactly one source starts runs, and no link does
+    int input;
     struct ph_link **blocking; // BLOCK links that lead out
     int blocking_count;
     struct ph_link **leaving; // every link that leads out
@@ -222,6 +229,7 @@ void lane_join(struct ph_lane *lane);
 void lane_poke(struct ph_lane *lane);                      // thread: any
 int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns); // INT64_MIN = now, PH_NEVER
 void lane_run(struct ph_lane *lane);
+void lane_observe_epoch(struct ph_lane *lane, uint32_t epoch);
 void lane_commit(struct ph_lane *lane);
 double lane_busy(const struct ph_lane *lane);
 
@@ -283,17 +291,27 @@ ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *faul
 void graph_start_lanes(struct ph_graph *g);
 void graph_join_lanes(struct ph_graph *g);
 
-// --- journal.c
+// --- journal.c: written while a graph runs; nothing when it has none
+
 ph_err journal_open(struct journal **out, const char *path, const struct ph_graph *g,
-                    const char *text, struct ph_fault *fault);
+                    struct ph_fault *fault);
 void journal_close(struct journal **j, struct ph_graph *g);
 void journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item);
-void journal_tick(struct ph_node *n, uint64_t previous);
+void journal_tick(struct ph_node *n, uint64_t expected);
 void journal_epoch(struct ph_lane *lane);
 void journal_set(struct ph_node *n, const struct control *c);
-void journal_edit(struct ph_graph *g, const char *text);
+void journal_cut(struct ph_node *n, int chunks);
+void journal_edit_begin(struct ph_graph *g); // lanes parked, old graph
+void journal_edit_end(struct ph_graph *g);   // lanes parked, new graph
 void journal_metric(struct ph_node *n, const char *name, const char *text);
-// While a journal is replayed: what the node was told then; -1 otherwise.
+// Replay: what the node was told then; -1 when this is no replay.
 int journal_recall(struct ph_node *n, const char *name, char *text, size_t size);
+void journal_remember(struct ph_node *n, const char *name, const char *text);
+
+// --- replay.c: the lanes of a replayed graph follow scripts
+
+bool replay_over(const struct ph_lane *lane); // this lane has made all its runs
+void replay_step(struct ph_lane *lane);       // instead of taking inputs, controls and ticks
+bool replay_keeps(struct ph_link *l);         // the item just numbered l->pushed is wanted
 
 #endif

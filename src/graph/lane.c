@@ -82,10 +82,10 @@ int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns)
 {
     int64_t due = PH_NEVER;
     if (atomic_load_explicit(&lane->done, RELAXED)) return PH_NEVER;
-    if (control_waits(lane)) return INT64_MIN;
+    if (control_waits(lane) && !lane->graph->replay) return INT64_MIN;
     for (int i = 0; i < lane->blocking_count; i++)
         if (link_full(lane->blocking[i])) return PH_NEVER; // its consumer will poke
-    if (input_waits(lane)) return INT64_MIN;
+    if (lane->graph->replay || input_waits(lane)) return INT64_MIN;
     for (int i = 0; i < lane->node_count; i++) {
         struct ph_node *n = lane->nodes[i];
         int64_t t = n->source ? node_due_ns(n, now_ns) : PH_NEVER;
@@ -96,7 +96,7 @@ int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns)
 
 // --- one run
 
-static void observe_epoch(struct ph_lane *lane, uint32_t epoch)
+void lane_observe_epoch(struct ph_lane *lane, uint32_t epoch)
 {
     if (epoch == lane->epoch) return;
     lane->epoch = epoch;
@@ -132,7 +132,7 @@ static void take_inputs(struct ph_lane *lane)
         journal_pop(lane, l, &l->inbox);
         l->last_seq = l->inbox.seq;
         if ((int32_t) (l->inbox.frame->epoch - lane->epoch) > 0)
-            observe_epoch(lane, l->inbox.frame->epoch);
+            lane_observe_epoch(lane, l->inbox.frame->epoch);
     }
     for (int i = 0; i < lane->in_count; i++) {
         struct ph_link *l = lane->in[i];
@@ -182,10 +182,14 @@ void lane_run(struct ph_lane *lane)
     bool did = false;
     lane->now_ns = graph_now_ns(g);
     lane->work_ns = 0;
-    take_controls(lane);
-    observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
-    take_inputs(lane);
-    mark_due(lane);
+    if (g->replay) {
+        replay_step(lane);
+    } else {
+        take_controls(lane);
+        lane_observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
+        take_inputs(lane);
+        mark_due(lane);
+    }
     for (int i = 0; i < lane->node_count; i++) did |= node_run(lane->nodes[i]);
     if (did) {
         atomic_store_explicit(&lane->run, atomic_load_explicit(&lane->run, RELAXED) + 1,
@@ -210,6 +214,7 @@ static bool wait_for_work(struct ph_lane *lane)
     for (;;) {
         if (atomic_load(&g->stopping) || atomic_load(&g->pausing)) return false;
         if (atomic_load_explicit(&lane->done, RELAXED)) return false;
+        if (g->replay && replay_over(lane)) return false;
         int64_t now = ph_now_ns(), due = lane_due_ns(lane, now);
         if (due <= now) return true;
         struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };

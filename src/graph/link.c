@@ -115,6 +115,10 @@ static bool make_room(struct ph_link *l, const struct ph_frame *f)
 static bool push_locked(struct ph_link *l, struct ph_frame *f, int64_t now_ns)
 {
     l->pushed++;
+    if (l->needs && !replay_keeps(l)) {
+        ph_frame_unref(&f);
+        return false;
+    }
     bool fits = make_room(l, f);
     if (fits && ring_put(&l->ring, (struct link_item){ f, now_ns, l->pushed })) {
         note_queue(l);

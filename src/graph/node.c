@@ -296,6 +296,7 @@ static void apply_one(struct ph_node *n, struct control *c)
         store_value(n, c->param, c->value, &c->text);
         n->dirty = true;
     } else if (c->cut.chunks >= 0 && n->info->cut) {
+        journal_cut(n, c->cut.chunks);
         n->cut = c->cut;
         n->cut_owed = true;
     }
@@ -346,12 +347,15 @@ static bool has_work(const struct ph_node *n)
     return false;
 }
 
+// All trigger inputs have ended, and the node has been told: it may have something left to write.
 static bool all_ended(const struct ph_node *n)
 {
     if (n->source) return false;
-    for (int i = 0; i < n->in_count; i++)
-        if (is_trigger(n->in[i].info) && (!port_ended(&n->in[i]) || port_has(&n->in[i])))
-            return false;
+    for (int i = 0; i < n->in_count; i++) {
+        const struct node_port *p = &n->in[i];
+        if (!is_trigger(p->info)) continue;
+        if (!port_ended(p) || port_has(p) || (p->count && !p->eof_told)) return false;
+    }
     return true;
 }
 
@@ -362,15 +366,28 @@ static void finish(struct ph_node *n)
         for (int i = 0; i < n->out[p].count; i++) link_close(n->out[p].links[i]);
 }
 
+// A source that keeps its own time has no ticker; only its runs are counted.
+static void begin_own_time(struct ph_node *n)
+{
+    uint64_t limit = n->graph->par.frames;
+    journal_tick(n, n->tick.index);
+    n->tick.now_ns = n->lane->now_ns;
+    if (limit && n->stamped >= limit) finish(n);
+}
+
 static void begin_tick(struct ph_node *n)
 {
-    uint64_t before = n->ticker.next;
+    if (n->info->due) {
+        begin_own_time(n);
+        return;
+    }
+    uint64_t expected = n->ticker.next;
     uint64_t limit = n->graph->par.frames;
     if (n->graph->par.mode == PH_OFFLINE)
         n->tick.index = n->ticker.next++;
     else
         n->tick.index = ph_ticker_take(&n->ticker, n->lane->now_ns);
-    journal_tick(n, before);
+    journal_tick(n, expected);
     n->tick.pts_ns = ph_ticker_pts_ns(&n->ticker, n->tick.index);
     n->tick.now_ns = n->lane->now_ns;
     if (limit && n->tick.index >= limit) finish(n);
@@ -627,7 +644,7 @@ static ph_err read_hold(struct ph_node *n, struct node_port *p, struct ph_frame 
 {
     for (int i = 0; i < p->count; i++) {
         struct ph_link *l = p->links[i];
-        advance_hold(n, l);
+        if (!n->graph->replay || !l->queue) advance_hold(n, l);
         if (!l->held) continue;
         *f = ph_frame_ref(l->held);
         return PH_OK;
@@ -754,7 +771,11 @@ void ph_node_wake(struct ph_node *n)
 void ph_node_work(struct ph_node *n, int64_t ns)
 {
     n->lane->work_ns += ns;
-    if (n->graph->par.mode == PH_LIVE) ph_sleep_until_ns(ph_now_ns() + ns);
+    if (n->graph->par.mode != PH_LIVE) return;
+    // in naps, so that a long piece of work does not hold up the end of the graph
+    int64_t end = ph_now_ns() + ns;
+    for (int64_t now; (now = ph_now_ns()) < end && !ph_node_stopping(n);)
+        ph_sleep_until_ns(end - now < 50 * PH_MS_NS ? end : now + 50 * PH_MS_NS);
 }
 
 // --- outside

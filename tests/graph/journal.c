@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+// A live run and its journal give the same frames to the same sinks.
+#include "../test.h"
+#include "nodes.h"
+
+#include <string.h>
+
+#define SECOND PH_SECOND_NS
+#define MS     PH_MS_NS
+
+static char journal[64];
+
+static struct ph_graph *make(const char *text)
+{
+    struct ph_graph *g;
+    struct ph_fault fault;
+    snprintf(journal, sizeof journal, "/tmp/ph-journal-%d", (int) getpid());
+    ph_err err = ph_graph_create(
+        &g, text, ph_graph_params(.nodes = test_nodes, .journal = journal, .seed = 7), &fault);
+    if (err != PH_OK) TEST_FAIL("%s: %s", text, fault.message);
+    CHECK_OK(ph_graph_start(g));
+    return g;
+}
+
+static void nap(int64_t ns)
+{
+    ph_sleep_until_ns(ph_now_ns() + ns);
+}
+
+struct story {
+    struct seen *seen;
+    int count;
+};
+
+static struct story take_story(void)
+{
+    struct story s = { calloc((size_t) test_seen_count + 1, sizeof *s.seen), test_seen_count };
+    memcpy(s.seen, test_seen, (size_t) s.count * sizeof *s.seen);
+    test_seen_count = 0;
+    return s;
+}
+
+// Sinks of different lanes write in any order; each for itself has one.
+static void check_same(const struct story *a, const struct story *b, const char *sink)
+{
+    int i = 0, k = 0, n = 0;
+    for (;;) {
+        while (i < a->count && strcmp(a->seen[i].node, sink)) i++;
+        while (k < b->count && strcmp(b->seen[k].node, sink)) k++;
+        if (i == a->count || k == b->count) break;
+        const struct seen *x = &a->seen[i++], *y = &b->seen[k++];
+        if (x->id != y->id || x->epoch != y->epoch || x->value != y->value ||
+            x->pts_ns != y->pts_ns)
+            TEST_FAIL("%s frame %d: live %llu epoch %u value %g, replay %llu epoch %u value %g",
+                      sink, n, (unsigned long long) x->id, x->epoch, (double) x->value,
+                      (unsigned long long) y->id, y->epoch, (double) y->value);
+        n++;
+    }
+    if (i != a->count || k != b->count)
+        TEST_FAIL("%s: one run has more frames (%d the same)", sink, n);
+    CHECK_INT(n, >, 5);
+}
+
+static void replay(void)
+{
+    struct ph_fault fault = { 0 };
+    ph_err err = ph_replay(journal, &(struct ph_replay_params){ .nodes = test_nodes }, &fault);
+    if (err != PH_OK) TEST_FAIL("replay: %s", fault.message);
+    unlink(journal);
+}
+
+TEST(a_replay_loses_the_frames_that_the_live_run_lost)
+{
+    struct ph_graph *g =
+        make("count fps=400 => work ms=7 =>[drop_oldest 3] work ms=9 => s: sink");
+    nap(SECOND);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    CHECK_INT(live.count, <, 200);
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(changes_cuts_and_held_inputs_come_back_at_the_same_frame)
+{
+    struct ph_graph *g = make("a: count fps=200 => p: pair -> d: add -> c: cutter => s: sink\n"
+                              "b: count fps=70 => p.b\na => t: sink");
+    for (int i = 0; i < 20; i++) {
+        char value[16];
+        snprintf(value, sizeof value, "%d", i);
+        nap(17 * MS);
+        CHECK_OK(ph_graph_set(g, (uint64_t) i, "d", "amount", value, NULL));
+        if (i % 5 == 4)
+            CHECK_OK(ph_graph_cut(g, 100, (struct ph_cut){ .hard = i % 2, .chunks = 2 }));
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    int cuts = test_cut_calls;
+    test_cut_calls = 0;
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+    check_same(&live, &again, "t");
+    CHECK_INT(test_cut_calls, ==, cuts);
+}
+
+TEST(edits_come_back_between_the_same_frames)
+{
+    struct ph_graph *g = make("a: count fps=300 value=1 => d: add amount=2 => s: sink");
+    nap(200 * MS);
+    CHECK_OK(ph_graph_edit(g, 1, "a: count fps=300 value=1 => s: sink", NULL));
+    nap(100 * MS);
+    CHECK_OK(ph_graph_edit(g, 2,
+                           "a: count fps=300 value=1 => d: add amount=5 -> s: sink\n"
+                           "b: count fps=90 value=50 =>[block 2] t: sink",
+                           NULL));
+    nap(200 * MS);
+    CHECK_OK(ph_graph_set(g, 3, "a", "label", "again", NULL)); // rebuilds a
+    nap(100 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+    check_same(&live, &again, "t");
+}
+
+TEST(what_was_pushed_from_outside_is_in_the_journal)
+{
+    struct ph_graph *g = make("p: push -> d: add amount=1 => s: sink");
+    for (int i = 0; i < 50; i++) {
+        struct ph_frame *f;
+        CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 3, 2, &f));
+        f->id = (uint64_t) i;
+        *(float *) (void *) f->picture.data[0] = (float) i;
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        nap(3 * MS);
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(two_sources_in_one_lane_tick_as_they_did)
+{
+    struct ph_graph *g = make("a: count fps=150 -> p: pair -> s: sink\nb: count fps=60 -> p.b");
+    nap(SECOND / 2);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(a_journal_cut_short_is_replayed_as_far_as_it_goes)
+{
+    struct ph_graph *g = make("count fps=300 => work ms=11 => s: sink");
+    nap(SECOND / 2);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    CHECK_OK(truncate(journal, 700));
+    replay();
+    CHECK_INT(test_seen_count, >, 1);
+    CHECK_INT(test_seen_count, <, live.count);
+    for (int i = 0; i < test_seen_count; i++) CHECK_INT(test_seen[i].id, ==, live.seen[i].id);
+}
+
+TEST(a_file_that_is_no_journal_is_refused_by_name)
+{
+    struct ph_fault fault;
+    CHECK(ph_replay("/dev/null", NULL, &fault) < 0);
+    CHECK_HAS(fault.message, "/dev/null");
+    CHECK(ph_replay("/no/such/file", NULL, &fault) < 0);
+    CHECK_HAS(fault.message, "No such file");
+}
