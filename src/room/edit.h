@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// What a room reads out of a graph text, and how it rewrites one: text in, text out.
+#ifndef PH_ROOM_EDIT_H
+#define PH_ROOM_EDIT_H
+
+#include "graph/text.h"
+
+#define PH_NAME_MAX 64 // of a node, with its NUL
+
+// Packets that viewers can be sent; indices of a room's feeds.
+enum ph_feed_codec { PH_FEED_JPEG, PH_FEED_H264, PH_FEED_VP8, PH_FEED_VP9, PH_FEEDS };
+extern const enum ph_codec ph_feed_codecs[PH_FEEDS];
+
+// The first live node that packets of each codec reach, "" where there is none.    thread: any
+void ph_edit_outlets(const struct ph_ast *ast, char outlet[PH_FEEDS][PH_NAME_MAX]);
+// The first node that takes pictures of a browser, the first source; NULL = none.
+const struct ph_ast_node *ph_edit_browser(const struct ph_ast *ast);
+const struct ph_ast_node *ph_edit_source_of(const struct ph_ast *ast);
+// Value of a parameter as text: as written, else its default.
+const char *ph_edit_value(const struct ph_ast_node *n, const struct ph_param *p);
+const char *ph_edit_default(const struct ph_param *p);
+// A node's type and parameters as graph text, malloc'ed; NULL = out of memory.
+char *ph_edit_print(const struct ph_ast_node *n);
+
+// Each makes a new graph text in *out (malloc'ed) from one that parses.
+
+// The first source becomes `source` ("file \"a.mp4\" loop=on"); all else stays. PH_ENOENT: there
+// is no source.
+ph_err ph_edit_source(const char *text, const char *source, char **out, struct ph_fault *fault);
+// Adds a record node that gets what the first encoder gets. Its name goes to `name`. PH_EINVAL:
+// nothing is encoded; PH_ENOTSUP: this build records nothing.
+ph_err ph_edit_record(const char *text, const char *path, char name[PH_NAME_MAX], char **out,
+                      struct ph_fault *fault);
+// Without that node and its links.
+ph_err ph_edit_remove(const char *text, const char *node, char **out, struct ph_fault *fault);
+
+#endif

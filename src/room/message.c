@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: MIT
+#include "room/message.h"
+
+#include "core/nearest.h"
+
+#include <math.h>
+#include <string.h>
+
+#define MAX_EXACT INT64_C(9007199254740992) // 2^53: what a browser's number holds exactly
+
+ph_err ph_json_only(const struct ph_json *v, const char *const *known, struct ph_fault *fault)
+{
+    for (const struct ph_json *m = v->child; m; m = m->next) {
+        int i = 0;
+        while (known[i] && strcmp(known[i], m->key)) i++;
+        if (known[i]) continue;
+        const char *near = ph_nearest(m->key, known);
+        return ph_fail(fault, PH_EINVAL, m->key, "unknown member \"%.60s\"%s%s%s", m->key,
+                       near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    }
+    return PH_OK;
+}
+
+static ph_err whole(const struct ph_json *v, const char *name, int64_t min, int64_t max,
+                    int64_t *out, struct ph_fault *fault)
+{
+    bool ok =
+        v->type == PH_JSON_NUMBER && v->is_integer && v->integer >= min && v->integer <= max;
+    if (!ok)
+        return ph_fail(fault, PH_EINVAL, name, "%s is a whole number, %lld … %lld", name,
+                       (long long) min, (long long) max);
+    *out = v->integer;
+    return PH_OK;
+}
+
+// --- set
+
+static ph_err value_text(const struct ph_json *v, struct ph_message_value *out,
+                         struct ph_fault *fault)
+{
+    out->param = v->key;
+    switch (v->type) {
+    case PH_JSON_NULL: out->text = NULL; return PH_OK;
+    case PH_JSON_BOOL: out->text = ph_json_bool(v, false) ? "on" : "off"; return PH_OK;
+    case PH_JSON_NUMBER:
+    case PH_JSON_STRING: out->text = v->text; return PH_OK;
+    default: break;
+    }
+    return ph_fail(fault, PH_EINVAL, v->key,
+                   "%s is a number, a text, true, false or null (its default)", v->key);
+}
+
+static ph_err read_set(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *values = ph_json_get(v, "values");
+    m->node = ph_json_string(ph_json_get(v, "node"), NULL);
+    if (!m->node)
+        return ph_fail(fault, PH_EINVAL, "node", "node is the name of a node, as a text");
+    if (!values || values->type != PH_JSON_OBJECT || !values->count)
+        return ph_fail(fault, PH_EINVAL, "values",
+                       "values is an object of at least one parameter: {\"strength\":0.6}");
+    if (values->count > PH_MESSAGE_VALUES)
+        return ph_fail(fault, PH_ELIMIT, "values", "at most %d values at once, got %d",
+                       PH_MESSAGE_VALUES, values->count);
+    for (const struct ph_json *c = values->child; c; c = c->next) {
+        ph_err ret = value_text(c, &m->values[m->count++], fault);
+        if (ret < 0) return ret;
+    }
+    return PH_OK;
+}
+
+// --- cut
+
+static ph_err read_cut(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *chunks = ph_json_get(v, "chunks");
+    const char *kind = ph_json_string(ph_json_get(v, "kind"), "");
+    int64_t n = 1;
+    m->hard = !strcmp(kind, "hard");
+    if (!m->hard && strcmp(kind, "soft"))
+        return ph_fail(fault, PH_EINVAL, "kind", "kind is \"hard\" or \"soft\", got \"%.60s\"",
+                       kind);
+    if (chunks && m->hard)
+        return ph_fail(fault, PH_EINVAL, "chunks", "only a soft cut has chunks");
+    ph_err ret = chunks ? whole(chunks, "chunks", 1, 64, &n, fault) : PH_OK;
+    m->chunks = m->hard ? 0 : (int) n;
+    return ret;
+}
+
+// --- ping, subscribe, shown
+
+static ph_err read_ping(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *t = ph_json_get(v, "t");
+    if (t && (t->type != PH_JSON_NUMBER || t->len > 64))
+        return ph_fail(fault, PH_EINVAL, "t", "t is a number of at most 64 digits");
+    m->t = t ? t->text : NULL;
+    return PH_OK;
+}
+
+static ph_err read_subscribe(struct ph_message *m, const struct ph_json *v,
+                             struct ph_fault *fault)
+{
+    const struct ph_json *room = ph_json_get(v, "room"), *hz = ph_json_get(v, "hz");
+    if (!room || room->type != PH_JSON_BOOL)
+        return ph_fail(fault, PH_EINVAL, "room", "room is true or false");
+    if (hz && (hz->type != PH_JSON_NUMBER || hz->number < 1 || hz->number > 10))
+        return ph_fail(fault, PH_EINVAL, "hz",
+                       "hz is 1 … 10 room documents a second, got %.20s",
+                       hz->type == PH_JSON_NUMBER ? hz->text : "no number");
+    m->hz = ph_json_bool(room, false) ? ph_json_double(hz, 4) : 0;
+    return PH_OK;
+}
+
+static ph_err read_shown(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *frame = ph_json_get(v, "frame"), *t = ph_json_get(v, "t"),
+                         *count = ph_json_get(v, "count");
+    int64_t n = 0, shown = 1;
+    if (!frame) return ph_fail(fault, PH_EINVAL, "frame", "frame is missing");
+    ph_err ret = whole(frame, "frame", 0, MAX_EXACT, &n, fault);
+    if (ret == PH_OK && count) ret = whole(count, "count", 1, 1000, &shown, fault);
+    if (ret < 0) return ret;
+    if (t && t->type != PH_JSON_NUMBER)
+        return ph_fail(fault, PH_EINVAL, "t", "t is the client's clock in milliseconds");
+    m->frame = (uint64_t) n;
+    m->shown = (int) shown;
+    m->t_ms = ph_json_double(t, NAN);
+    return PH_OK;
+}
+
+// --- codecs
+
+static const struct {
+    const char *name;
+    enum ph_codec codec;
+} codecs[] = { { "jpeg", PH_JPEG }, { "h264", PH_H264 }, { "vp8", PH_VP8 }, { "vp9", PH_VP9 } };
+#define CODECS (int) (sizeof codecs / sizeof *codecs)
+
+static enum ph_codec codec_of(const char *name)
+{
+    for (int i = 0; name && i < CODECS; i++)
+        if (!strcmp(name, codecs[i].name)) return codecs[i].codec;
+    return PH_CODEC_NONE;
+}
+
+static void add_codec(struct ph_message *m, enum ph_codec codec)
+{
+    for (int i = 0; i < m->codec_count; i++)
+        if (m->codecs[i] == codec) return;
+    if (m->codec_count < PH_MESSAGE_CODECS) m->codecs[m->codec_count++] = codec;
+}
+
+// Codecs that this server never heard of may stand in the list: a newer client has them.
+static ph_err read_hello(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *list = ph_json_get(v, "codecs");
+    if (list && (list->type != PH_JSON_ARRAY || list->count > 32))
+        return ph_fail(fault, PH_EINVAL, "codecs",
+                       "codecs is a list of at most 32 names: [\"h264\",\"jpeg\"]");
+    for (const struct ph_json *c = list ? list->child : NULL; c; c = c->next) {
+        if (c->type != PH_JSON_STRING)
+            return ph_fail(fault, PH_EINVAL, "codecs", "codecs is a list of texts");
+        enum ph_codec codec = codec_of(c->text);
+        if (codec) add_codec(m, codec);
+    }
+    add_codec(m, PH_JPEG);
+    return PH_OK;
+}
+
+static ph_err read_codec(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+{
+    const char *name = ph_json_string(ph_json_get(v, "codec"), "");
+    enum ph_codec codec = codec_of(name);
+    if (!codec)
+        return ph_fail(fault, PH_EINVAL, "codec",
+                       "codec is \"jpeg\", \"h264\", \"vp8\" or \"vp9\", got \"%.60s\"", name);
+    add_codec(m, codec);
+    add_codec(m, PH_JPEG);
+    return PH_OK;
+}
+
+// --- the message
+
+static const struct kind {
+    const char *name;
+    ph_err (*read)(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault);
+    const char *members[6]; // besides type and id
+} kinds[] = {
+    [PH_MESSAGE_SET] = { "set", read_set, { "node", "values" } },
+    [PH_MESSAGE_CUT] = { "cut", read_cut, { "kind", "chunks" } },
+    [PH_MESSAGE_PING] = { "ping", read_ping, { "t" } },
+    [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz" } },
+    [PH_MESSAGE_SHOWN] = { "shown", read_shown, { "frame", "t", "count" } },
+    [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs" } },
+    [PH_MESSAGE_CODEC] = { "codec", read_codec, { "codec" } },
+};
+#define KINDS (int) (sizeof kinds / sizeof *kinds)
+
+static ph_err read_kind(struct ph_message *m, const struct ph_json *v, bool typed,
+                        struct ph_fault *fault)
+{
+    const struct kind *k = &kinds[m->type];
+    const char *known[10];
+    int n = 0;
+    for (; k->members[n]; n++) known[n] = k->members[n];
+    if (typed) known[n++] = "type", known[n++] = "id";
+    known[n] = NULL;
+    ph_err ret = ph_json_only(v, known, fault);
+    return ret < 0 ? ret : k->read(m, v, fault);
+}
+
+static ph_err find_type(struct ph_message *m, const char *name, struct ph_fault *fault)
+{
+    const char *names[KINDS + 1] = { 0 };
+    for (int i = 0; i < KINDS; i++) names[i] = kinds[i].name;
+    for (int i = 0; name && i < KINDS; i++) {
+        if (strcmp(name, names[i])) continue;
+        m->type = (enum ph_message_type) i;
+        return PH_OK;
+    }
+    if (!name)
+        return ph_fail(fault, PH_EINVAL, "type",
+                       "type is missing: set, cut, ping, subscribe, shown, hello or codec");
+    const char *near = ph_nearest(name, names);
+    return ph_fail(fault, PH_EINVAL, "type", "unknown type \"%.60s\"%s%s%s", name,
+                   near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+ph_err ph_message_parse(struct ph_message *out, const char *text, size_t len,
+                        struct ph_fault *fault)
+{
+    *out = (struct ph_message){ 0 };
+    ph_err ret = ph_json_parse(&out->doc, text, len, 0, fault);
+    if (ret < 0) return ret;
+    const struct ph_json *root = ph_json_root(out->doc);
+    if (root->type != PH_JSON_OBJECT)
+        return ph_fail(fault, PH_EFORMAT, "json", "a message is a JSON object");
+    const struct ph_json *id = ph_json_get(root, "id");
+    if (id && (ret = whole(id, "id", -MAX_EXACT, MAX_EXACT, &out->id, fault)) < 0) return ret;
+    out->has_id = id != NULL;
+    ret = find_type(out, ph_json_string(ph_json_get(root, "type"), NULL), fault);
+    return ret < 0 ? ret : read_kind(out, root, true, fault);
+}
+
+ph_err ph_message_body(struct ph_message *out, enum ph_message_type type,
+                       const struct ph_json *body, struct ph_fault *fault)
+{
+    *out = (struct ph_message){ .type = type };
+    return read_kind(out, body, false, fault);
+}
+
+void ph_message_free(struct ph_message *m)
+{
+    ph_json_free(&m->doc);
+}

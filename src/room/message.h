@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// What a client may say: a text message of docs/protocol.md, checked and taken apart. Pure: bytes
+// in, struct or fault out. Whether a node, a parameter or a range exists is the room's to say.
+#ifndef PH_ROOM_MESSAGE_H
+#define PH_ROOM_MESSAGE_H
+
+#include <phosphene/frame.h>
+
+#include "core/json.h"
+
+enum ph_message_type {
+    PH_MESSAGE_SET,
+    PH_MESSAGE_CUT,
+    PH_MESSAGE_PING,
+    PH_MESSAGE_SUBSCRIBE,
+    PH_MESSAGE_SHOWN,
+    PH_MESSAGE_HELLO,
+    PH_MESSAGE_CODEC,
+};
+
+#define PH_MESSAGE_VALUES 64
+#define PH_MESSAGE_CODECS 8
+
+struct ph_message_value {
+    const char *param;
+    const char *text; // as ph_graph_set takes it; NULL = back to the default (JSON null)
+};
+
+struct ph_message {
+    enum ph_message_type type;
+    bool has_id; // set also when the rest is wrong, so that the error can name the message
+    int64_t id;
+    const char *node;                                  // SET
+    struct ph_message_value values[PH_MESSAGE_VALUES]; // SET, at least one
+    int count;
+    bool hard;      // CUT
+    int chunks;     // CUT: 1 … 64
+    const char *t;  // PING: the number as it came, to be echoed; NULL = none
+    double hz;      // SUBSCRIBE: room documents a second; 0 = no more
+    uint64_t frame; // SHOWN
+    double t_ms;    // SHOWN: the client's clock; NAN = not told
+    int shown;      // SHOWN: pictures since the last report, at least 1
+    enum ph_codec
+        codecs[PH_MESSAGE_CODECS]; // HELLO, CODEC: best first; JPEG is always among them
+    int codec_count;
+    struct ph_json_doc *doc; // what the texts point into
+};
+
+// PH_EFORMAT, PH_EINVAL: the fault names the member. out is to be freed in any case. thread: any
+ph_err ph_message_parse(struct ph_message *out, const char *text, size_t len,
+                        struct ph_fault *fault);
+// The same from the body of an HTTP request that has no "type": SET or CUT. The texts of `out`
+// borrow from body.
+ph_err ph_message_body(struct ph_message *out, enum ph_message_type type,
+                       const struct ph_json *body, struct ph_fault *fault);
+void ph_message_free(struct ph_message *m);
+
+// Refuses members that are not in the NULL-terminated list: "unknown member …, did you mean …".
+ph_err ph_json_only(const struct ph_json *v, const char *const *known, struct ph_fault *fault);
+
+#endif

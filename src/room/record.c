@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// A recording is an edit of the running graph: a record node that gets what the first encoder gets.
+// The server makes up the file's name; a client never does.
+#include "room/room_priv.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+static ph_err make_folder(const char *path, struct ph_fault *fault)
+{
+    char part[1024];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *slash = strchr(part + 1, '/');; slash = strchr(slash + 1, '/')) {
+        if (slash) *slash = 0;
+        if (mkdir(part, 0700) && errno != EEXIST)
+            return ph_fail(fault, PH_EIO, "recordings", "cannot make %s: %s", part,
+                           strerror(errno));
+        if (!slash) return PH_OK;
+        *slash = '/';
+    }
+}
+
+// "demo-20260102-030405.mp4", and "-2" when that is there already.
+static void choose_file(struct ph_room *room, char *path, size_t size)
+{
+    struct ph_recording *rec = &room->recording;
+    char stamp[32], more[16] = "";
+    struct stat info;
+    struct tm tm;
+    time_t now = time(NULL);
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
+    for (int i = 2; i < 1000; i++) {
+        snprintf(rec->file, sizeof rec->file, "%s-%s%s.mp4", room->name, stamp, more);
+        snprintf(path, size, "%s/%s", room->house->recordings, rec->file);
+        if (stat(path, &info)) return;
+        snprintf(more, sizeof more, "-%d", i);
+    }
+}
+
+static void set_on(struct ph_room *room, bool on)
+{
+    room->recording.on = on;
+    atomic_store(&room->recording_on, on);
+}
+
+static ph_err start(struct ph_room *room, struct ph_fault *fault)
+{
+    char path[1400], *text = ph_graph_text(room->graph), *edited = NULL;
+    struct ph_recording *rec = &room->recording;
+    ph_err ret = text ? make_folder(room->house->recordings, fault)
+                      : ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
+    if (ret == PH_OK) {
+        choose_file(room, path, sizeof path);
+        ret = ph_edit_record(text, path, rec->node, &edited, fault);
+    }
+    if (ret == PH_OK) set_on(room, true);
+    if (ret == PH_OK) ret = ph_room_edit_graph(room, edited, fault);
+    if (ret < 0) {
+        set_on(room, false);
+        rec->file[0] = 0;
+    }
+    rec->started_ns = ph_now_ns();
+    free(text);
+    free(edited);
+    return ret;
+}
+
+// The file is complete: its node was closed by the edit that removed it.
+static void finished(struct ph_room *room)
+{
+    struct ph_recording *rec = &room->recording;
+    char path[1400];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/%s", room->house->recordings, rec->file);
+    rec->bytes = stat(path, &info) ? 0 : (uint64_t) info.st_size;
+    rec->seconds = (double) (ph_now_ns() - rec->started_ns) * 1e-9;
+    set_on(room, false);
+}
+
+static ph_err stop(struct ph_room *room, struct ph_fault *fault)
+{
+    char *text = ph_graph_text(room->graph), *edited = NULL;
+    ph_err ret = text ? ph_edit_remove(text, room->recording.node, &edited, fault)
+                      : ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
+    if (ret == PH_OK) ret = ph_room_edit_graph(room, edited, fault); // calls ph_record_follow
+    free(text);
+    free(edited);
+    return ret;
+}
+
+void ph_record_follow(struct ph_room *room)
+{
+    const struct ph_recording *rec = &room->recording;
+    if (rec->on && !ph_ast_find(room->ast, rec->node)) finished(room);
+}
+
+static void put_state(const struct ph_recording *rec, struct ph_buf *b)
+{
+    double seconds = rec->on ? (double) (ph_now_ns() - rec->started_ns) * 1e-9 : rec->seconds;
+    ph_buf_printf(b, "{\"recording\":%s", rec->on ? "true" : "false");
+    if (rec->file[0]) {
+        ph_json_key(b, "file");
+        ph_json_str(b, rec->file);
+        ph_buf_printf(b, ",\"seconds\":%.3f", seconds);
+        if (!rec->on) ph_buf_printf(b, ",\"bytes\":%llu", (unsigned long long) rec->bytes);
+    }
+    ph_buf_puts(b, "}");
+}
+
+void ph_record_json(struct ph_room *room, struct ph_buf *b)
+{
+    ph_json_key(b, "recording");
+    put_state(&room->recording, b);
+}
+
+void ph_room_act_record(struct ph_room *room, struct ph_room_job *j)
+{
+    struct ph_fault fault = { 0 };
+    struct ph_buf b = { 0 };
+    ph_err ret = PH_OK;
+    if (!room->graph)
+        ret = ph_fail(&fault, PH_ESTOPPED, "room", "the room \"%s\" was closed", room->name);
+    else if (!strcmp(j->text, "start") && !room->recording.on)
+        ret = start(room, &fault);
+    else if (!strcmp(j->text, "stop") && room->recording.on)
+        ret = stop(room, &fault);
+    put_state(&room->recording, &b);
+    if (ret == PH_OK && b.failed) ret = ph_fail(&fault, PH_ENOMEM, "room", "out of memory");
+    if (ret < 0)
+        ph_asker_fault(&j->asker, &fault);
+    else
+        ph_asker_json(&j->asker, 200, b.data);
+    ph_buf_free(&b);
+}
