@@ -2,6 +2,7 @@
 #include "http.h"
 #include "cli.h"
 #include "state.h"
+#include "wire.h"
 
 #include "core/buf.h"
 #include "core/json.h"
@@ -67,14 +68,10 @@ ph_err cli_server_parse(struct cli_server *s, const char *url, int port, const c
 {
     const char *host = url ? url : "127.0.0.1", *mark = strstr(host, "#token=");
     *s = (struct cli_server){ 0 };
-    if (!strncmp(host, "https://", 8))
-        return ph_fail(fault, PH_ENOTSUP, "url",
-                       "only http:// is spoken here; for https use curl: curl -H "
-                       "'Authorization: Bearer TOKEN' %s",
-                       url);
-    if (!strncmp(host, "http://", 7)) {
-        host += 7;
-        if (!memchr(host, ':', strcspn(host, "/"))) port = 80;
+    s->tls = !strncmp(host, "https://", 8);
+    if (s->tls || !strncmp(host, "http://", 7)) {
+        host += s->tls ? 8 : 7;
+        if (!strchr(host, ':')) port = s->tls ? 443 : 80;
     }
     if (!split_host(s, host, strcspn(host, "/#?"), port))
         return ph_fail(fault, PH_EINVAL, "url",
@@ -113,13 +110,14 @@ static int connect_to(const struct cli_server *s, struct ph_fault *fault)
     }
     for (struct addrinfo *a = list; a && fd < 0; a = a->ai_next) fd = connect_one(a);
     if (fd < 0)
-        ph_fail(fault, PH_EDEVICE, "url", "no server at http://%s:%s: %s", s->host, s->port,
+        ph_fail(fault, PH_EDEVICE, "url", "no server at %s://%s:%s: %s",
+                s->tls ? "https" : "http", s->host, s->port,
                 strerror(errno == EINPROGRESS ? ETIMEDOUT : errno));
     freeaddrinfo(list);
     return fd;
 }
 
-static ph_err send_request(int fd, const struct cli_server *s, const char *path)
+static ph_err send_request(struct cli_wire *w, const struct cli_server *s, const char *path)
 {
     struct ph_buf b = { 0 };
     bool v6 = strchr(s->host, ':') != NULL;
@@ -129,7 +127,7 @@ static ph_err send_request(int fd, const struct cli_server *s, const char *path)
     ph_buf_puts(&b, "\r\n");
     ph_err ret = b.failed ? PH_ENOMEM : PH_OK;
     for (size_t at = 0; ret == PH_OK && at < b.len;) {
-        ssize_t n = send(fd, b.data + at, b.len - at, MSG_NOSIGNAL);
+        ssize_t n = cli_wire_write(w, b.data + at, b.len - at);
         if (n <= 0)
             ret = PH_EIO;
         else
@@ -139,10 +137,10 @@ static ph_err send_request(int fd, const struct cli_server *s, const char *path)
     return ret;
 }
 
-static ph_err read_all(int fd, struct ph_buf *b)
+static ph_err read_all(struct cli_wire *w, struct ph_buf *b)
 {
     char part[16384];
-    for (ssize_t n; (n = recv(fd, part, sizeof part, 0));) {
+    for (ssize_t n; (n = cli_wire_read(w, part, sizeof part));) {
         if (n < 0) return errno == EAGAIN ? PH_ETIMEOUT : PH_EIO;
         ph_buf_put(b, part, (size_t) n);
         if (b->failed || b->len > MAX_REPLY) return PH_ELIMIT;
@@ -173,17 +171,19 @@ ph_err cli_http_get(const struct cli_server *server, const char *path, struct cl
                     struct ph_fault *fault)
 {
     *reply = (struct cli_reply){ 0 };
-    int fd = connect_to(server, fault);
-    if (fd < 0) return PH_EDEVICE;
+    struct cli_wire w = { .fd = connect_to(server, fault) };
+    if (w.fd < 0) return PH_EDEVICE;
     struct ph_buf b = { 0 };
-    ph_err ret = send_request(fd, server, path);
-    if (ret == PH_OK) ret = read_all(fd, &b);
+    ph_err ret = server->tls ? cli_wire_secure(&w, server->host, server->ca, fault) : PH_OK;
+    bool spoke = ret == PH_OK;
+    if (ret == PH_OK) ret = send_request(&w, server, path);
+    if (ret == PH_OK) ret = read_all(&w, &b);
     if (ret == PH_OK) ret = split_reply(&b, reply);
-    if (ret < 0)
+    if (ret < 0 && spoke)
         ph_fail(fault, ret, "url", "%s:%s does not answer as a phosphene server: %s",
                 server->host, server->port, ph_strerror(ret));
     ph_buf_free(&b);
-    close(fd);
+    cli_wire_close(&w);
     return ret;
 }
 
@@ -254,6 +254,7 @@ static ph_err room_get(const struct cli_args *args, const char *path, char **bod
     ph_err ret = cli_server_parse(&server, url, (int) cli_int(args, "port"),
                                   cli_text(args, "token"), fault);
     if (ret < 0) return ret;
+    server.ca = cli_text(args, "tls-ca");
     if (name) snprintf(room, sizeof room, "%s", name);
     if (!name && (ret = first_room(&server, room, sizeof room, fault)) < 0) return ret;
     escape(room, escaped, sizeof escaped);

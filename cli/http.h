@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A small HTTP/1.1 client for our own server: GET, one request a connection, plain TCP.
+// A small HTTP/1.1 client for our own server: GET, one request a connection.
 #ifndef PH_CLI_HTTP_H
 #define PH_CLI_HTTP_H
 
@@ -7,9 +7,11 @@
 
 struct cli_server {
     char host[256], port[8], token[160]; // token "" = none
+    bool tls;
+    const char *ca; // certificate file to trust; NULL = the system's
 };
 
-// "http://host:port/#token=…", "host:port", "host", ":8081"; NULL = this machine at `port`. The
+// "http://host:port/#token=…", "https://…", "host:port", "host", ":8081"; NULL = this machine at `port`. The
 // token: `token`, else the URL's, else for this machine the one in the state folder.
 ph_err cli_server_parse(struct cli_server *server, const char *url, int port, const char *token,
                         struct ph_fault *fault);
@@ -34,7 +36,8 @@ int cli_room_get(const struct cli_args *args, const char *path, char **body,
 #define CLI_SERVER_OPTIONS \
     { "room", 'r', "NAME", .help = "room to look at [the first]", .group = "Server" }, \
     { "port", 0, "PORT", "8080", "port on this machine, where no URL is given", "Server", CLI_INT, 1, 65535 }, \
-    { "token", 0, "TOKEN", .help = "the server's token [URL, then state folder]", .group = "Server" }
+    { "token", 0, "TOKEN", .help = "the server's token [URL, then state folder]", .group = "Server" }, \
+    { "tls-ca", 0, "FILE", .help = "certificate (PEM) to trust instead of the system's, for https", .group = "Server", .words = CLI_FILE }
 // clang-format on
 
 #endif

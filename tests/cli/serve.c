@@ -153,6 +153,23 @@ TEST(beyond_this_machine_a_token_is_part_of_the_url_and_needed)
     stop_server(&s);
 }
 
+TEST(top_speaks_tls_and_trusts_only_the_certificate_it_is_given)
+{
+    if (!have_program("openssl")) TEST_SKIP("openssl is not installed");
+    const char *cert = temp_path("cert.pem"), *key = temp_path("key.pem");
+    CHECK_STATUS(run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                     "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                     "-keyout", key, "-out", cert, NULL),
+                 0);
+    struct server s = SERVE(GRAPH, "--tls-cert", cert, "--tls-key", key);
+    CHECK_HAS(s.url, "https://");
+    CHECK_STATUS(PHOSPHENE("top", s.url, "--once", "--tls-ca", cert), 0);
+    const struct output *o = PHOSPHENE("top", s.url, "--once");
+    CHECK_STATUS(o, 4);
+    CHECK_HAS(o->err, "--tls-ca");
+    stop_server(&s);
+}
+
 TEST(devices_are_what_doctor_prints)
 {
     struct server s = SERVE(GRAPH);

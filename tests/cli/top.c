@@ -53,7 +53,7 @@ TEST(a_malformed_address_is_a_usage_error)
     CHECK_STATUS(PHOSPHENE("top", "--once", "http://[::1"), 2);
     const struct output *o = PHOSPHENE("top", "--once", "https://127.0.0.1:1");
     CHECK_STATUS(o, 4);
-    CHECK_HAS(o->err, "https");
+    CHECK_HAS(o->err, "no server at https://127.0.0.1:1");
 }
 
 TEST(an_answer_that_is_not_http_is_refused)
@@ -70,6 +70,16 @@ TEST(an_answer_that_is_not_http_is_refused)
         CHECK_STATUS(o, 4);
         CHECK_HAS(o->err, "does not answer as a phosphene server");
     }
+}
+
+TEST(a_plain_server_is_no_tls_server)
+{
+    char url[64];
+    snprintf(url, sizeof url, "https://127.0.0.1:%d",
+             serve_bytes("HTTP/1.1 400 x\r\n\r\n", 18));
+    const struct output *o = PHOSPHENE("top", url, "--once");
+    CHECK_STATUS(o, 4);
+    CHECK_HAS(o->err, "TLS");
 }
 
 TEST(a_page_that_is_not_the_api_is_refused)
