@@ -32,6 +32,7 @@ function end_program(    lost)
     else if (ended && exit_status != 0 && !bad) fail("exit status " exit_status, notes)
     else if (!ended) fail("was ended before its end (time limit)", notes)
     if (lost > 1) failed += lost - 1
+    if (bad && notes != "") failures = failures "        what " program " wrote to stderr last:\n" notes
 }
 
 FNR == 1 { end_program(); begin_program() }
@@ -70,7 +71,7 @@ FNR == 1 { end_program(); begin_program() }
     next
 }
 /^Bail out!/ { fail($0, notes); bad = 1; next }
-{ if (length(notes) < 6000) notes = notes "        " $0 "\n" }
+{ if (length(notes) < 9000) notes = notes "        " $0 "\n" }
 
 END {
     end_program()
