@@ -112,10 +112,7 @@ static void set_policy(struct build *b, int i)
 static struct node_port *copy_ports(const struct node_port *from, int count)
 {
     struct node_port *ports = calloc((size_t) count + 1, sizeof *ports);
-    for (int i = 0; ports && i < count; i++) {
-        ports[i].info = from[i].info;
-        ports[i].next = from[i].next;
-    }
+    for (int i = 0; ports && i < count; i++) ports[i].info = from[i].info;
     return ports;
 }
 
@@ -232,6 +229,7 @@ static void swap_ports(struct build *b, int i)
         bool same = was->count == now->count;
         for (int k = 0; same && k < now->count; k++) same = was->links[k] == now->links[k];
         if (same) now->eof_told = was->eof_told;
+        now->next = same ? was->next : 0;
         same_inputs = same_inputs && same;
         free(was->links);
     }

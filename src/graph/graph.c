@@ -104,7 +104,7 @@ void graph_start_lanes(struct ph_graph *g)
     int running = 0;
     for (int i = 0; i < g->lane_count; i++) running += !atomic_load(&g->lanes[i]->done);
     atomic_store(&g->lanes_running, running);
-    for (int i = 0; i < g->lane_count; i++)
+    for (int i = 0; i < g->lane_count && g->par.mode != PH_STEPPED; i++)
         if (!atomic_load(&g->lanes[i]->done)) lane_start(g->lanes[i]);
 }
 
@@ -230,7 +230,7 @@ ph_err ph_graph_step(struct ph_graph *g, int64_t until_ns)
     if (g->par.mode != PH_STEPPED) return PH_EINVAL;
     if (!g->started) {
         g->started = true;
-        atomic_store(&g->lanes_running, g->lane_count);
+        graph_start_lanes(g);
     }
     for (;;) {
         int64_t now = graph_now_ns(g), best_ns = PH_NEVER;

@@ -288,7 +288,7 @@ void graph_poke_all(struct ph_graph *g);
 void graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
 struct ph_node *graph_find(struct ph_graph *g, const char *name);
 ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault); // edit.c
-void graph_start_lanes(struct ph_graph *g);
+void graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts them
 void graph_join_lanes(struct ph_graph *g);
 
 // --- journal.c: written while a graph runs; nothing when it has none
