@@ -3,6 +3,7 @@
 #include "image/geometry.h"
 #include "image/init.h"
 #include "image/px.h"
+#include "image/resize.h"
 
 #include <math.h>
 
@@ -113,7 +114,7 @@ ph_err ph_image_blur_box(const struct ph_picture *dst, const struct ph_picture *
     return PH_OK;
 }
 
-// --- Gaussian: the convolution
+// --- Gaussian: the convolution, of another sigma in each direction
 
 static int gauss_radius(double sigma)
 {
@@ -125,7 +126,7 @@ static void gauss_weights(int16_t w[GAUSS_TAPS], double sigma, int radius)
     double g[GAUSS_RADIUS + 1], sum = 0;
     int left = ONE;
     for (int k = 0; k <= radius; k++) {
-        g[k] = exp(-0.5 * k * k / (sigma * sigma));
+        g[k] = k ? exp(-0.5 * k * k / (sigma * sigma)) : 1;
         sum += k ? 2 * g[k] : g[k];
     }
     memset(w, 0, GAUSS_TAPS * sizeof *w);
@@ -146,57 +147,122 @@ static void pad_row(int16_t *row, int w, int radius)
 }
 
 static void gauss_exact(const struct ph_picture *dst, const struct ph_picture *src,
-                        double sigma, int16_t *mid)
+                        double sigma_x, double sigma_y, int16_t *mid)
 {
     const struct ph_image_ops *o = ph_image_ops();
-    int radius = gauss_radius(sigma), taps = 2 * radius + 2;
-    int16_t weights[GAUSS_TAPS];
+    int rx = gauss_radius(sigma_x), ry = gauss_radius(sigma_y);
+    int16_t wx[GAUSS_TAPS], wy[GAUSS_TAPS];
     const uint8_t *rows[GAUSS_TAPS];
     const int16_t *shifted[GAUSS_TAPS];
-    gauss_weights(weights, sigma, radius);
-    mid += 4 * radius;
-    for (int k = 0; k < taps; k++) shifted[k] = mid + 4 * (min_int(k, 2 * radius) - radius);
+    gauss_weights(wx, sigma_x, rx);
+    gauss_weights(wy, sigma_y, ry);
+    mid += 4 * rx;
+    for (int k = 0; k < 2 * rx + 2; k++) shifted[k] = mid + 4 * (min_int(k, 2 * rx) - rx);
     for (int y = 0; y < src->height; y++) {
-        for (int k = 0; k < taps; k++)
-            rows[k] = px_row(src, 0, clamp_int(y + k - radius, 0, src->height - 1));
-        o->rows_u8(mid, rows, weights, taps, 4 * src->width, (float) MID_ONE / ONE);
-        pad_row(mid, src->width, radius);
-        o->rows_s16(px_row(dst, 0, y), shifted, weights, taps, 4 * src->width,
+        for (int k = 0; k < 2 * ry + 2; k++)
+            rows[k] = px_row(src, 0, clamp_int(y + k - ry, 0, src->height - 1));
+        o->rows_u8(mid, rows, wy, 2 * ry + 2, 4 * src->width, (float) MID_ONE / ONE);
+        pad_row(mid, src->width, rx);
+        o->rows_s16(px_row(dst, 0, y), shifted, wx, 2 * rx + 2, 4 * src->width,
                     1.0f / ((float) MID_ONE * ONE));
     }
 }
 
-// --- Gaussian: three boxes
-
-// Kovesi: widths wl (m times) and wl + 2, odd, so that the variances (w^2 - 1) / 12 add up best.
-static void three_radii(int radius[3], double sigma)
+static size_t gauss_exact_scratch(int width)
 {
-    double v = 12 * sigma * sigma;
-    int wl = (int) floor(sqrt(v / 3 + 1));
-    wl -= wl % 2 == 0;
-    int m = (int) lround((v - 3.0 * wl * wl - 12.0 * wl - 9) / (-4.0 * wl - 4));
-    for (int i = 0; i < 3; i++) radius[i] = min_int(i < m ? wl / 2 : wl / 2 + 1, 64);
+    return align64(4 * ((size_t) width + 2 * GAUSS_RADIUS) * sizeof(int16_t));
 }
 
-static void gauss_boxes(const struct ph_picture *dst, const struct ph_picture *src,
-                        double sigma, uint8_t *scratch)
+// --- Gaussian: of a smaller picture. It has a border of one pixel, made from the border of the
+// source alone, because that is what is repeated beyond it.
+
+enum { DOWN, DOWN_COLUMN, DOWN_ROW, UP, PLANS };
+
+struct small {
+    int width, height; // without the border
+    struct ph_resize_params par[PLANS];
+    size_t plan_bytes[PLANS], picture_bytes;
+};
+
+// By 2, 4, 8 or 16, so that two to four standard deviations remain.
+static struct small small_of(int width, int height, double sigma)
 {
-    int radius[3];
-    three_radii(radius, sigma);
-    size_t own = ph_blur_box_scratch(src->width, PH_BLUR_RADIUS_MAX);
-    struct ph_picture tmp = *dst;
-    tmp.data[0] = scratch + own;
-    tmp.stride[0] = (ptrdiff_t) align64(4 * (size_t) src->width);
-    blur_box(dst, src, radius[0], scratch);
-    blur_box(&tmp, dst, radius[1], scratch);
-    blur_box(dst, &tmp, radius[2], scratch);
+    int f = 2;
+    while (sigma / f > GAUSS_EXACT) f *= 2;
+    int w = max_int(width / f, 1), h = max_int(height / f, 1);
+    struct small s = { .width = w, .height = h };
+    s.par[DOWN] = (struct ph_resize_params){ PH_RGBA, width, height, w, h, PH_AREA, 0 };
+    s.par[DOWN_COLUMN] = (struct ph_resize_params){ PH_RGBA, 1, height, 1, h, PH_AREA, 0 };
+    s.par[DOWN_ROW] = (struct ph_resize_params){ PH_RGBA, width, 1, w, 1, PH_AREA, 0 };
+    s.par[UP] =
+        (struct ph_resize_params){ PH_RGBA, w + 2, h + 2, width, height, PH_BILINEAR, 1 };
+    for (int i = 0; i < PLANS; i++) s.plan_bytes[i] = ph_resize_bytes(&s.par[i]);
+    s.picture_bytes = align64(4 * (size_t) (w + 2)) * (size_t) (h + 2);
+    return s;
+}
+
+// What remains to be done for one direction: the box of `scale` pixels has the variance
+// (scale^2 - 1) / 12, the triangle of the interpolation (scale^2 - 1) / 6.
+static double small_sigma(double sigma, int size, int small)
+{
+    double scale = (double) size / small;
+    double left = sigma * sigma - (scale * scale - 1) / 4;
+    return fmin(fmax(sqrt(fmax(left, 0)) / scale, 0.1), GAUSS_EXACT);
+}
+
+// Resizes the part of src at (x, y) to the part of dst at (to_x, to_y), sizes as the plan says.
+static void resize_part(struct ph_resize *r, const struct ph_resize_params *p,
+                        const struct ph_picture *dst, int to_x, int to_y,
+                        const struct ph_picture *src, int x, int y)
+{
+    struct ph_picture d, s;
+    ph_picture_view(&d, dst, to_x, to_y, p->dst_width, p->dst_height);
+    ph_picture_view(&s, src, x, y, p->src_width, p->src_height);
+    ph_resize_run(r, &d, &s);
+}
+
+static void make_small(const struct small *s, const struct ph_picture *a,
+                       const struct ph_picture *src, struct ph_resize *const plan[PLANS])
+{
+    int right = src->width - 1, bottom = src->height - 1, w = s->width, h = s->height;
+    resize_part(plan[DOWN], &s->par[DOWN], a, 1, 1, src, 0, 0);
+    resize_part(plan[DOWN_COLUMN], &s->par[DOWN_COLUMN], a, 0, 1, src, 0, 0);
+    resize_part(plan[DOWN_COLUMN], &s->par[DOWN_COLUMN], a, w + 1, 1, src, right, 0);
+    resize_part(plan[DOWN_ROW], &s->par[DOWN_ROW], a, 1, 0, src, 0, 0);
+    resize_part(plan[DOWN_ROW], &s->par[DOWN_ROW], a, 1, h + 1, src, 0, bottom);
+    for (int k = 0; k < 4; k++)
+        store32(px_row(a, 0, k < 2 ? 0 : h + 1) + (k & 1 ? 4 * (w + 1) : 0),
+                load32(px_row(src, 0, k < 2 ? 0 : bottom) + (k & 1 ? 4 * right : 0)));
+}
+
+static void gauss_small(const struct ph_picture *dst, const struct ph_picture *src,
+                        double sigma, char *scratch)
+{
+    struct small s = small_of(src->width, src->height, sigma);
+    struct ph_resize *plan[PLANS];
+    struct ph_picture a = { .format = PH_RGBA, .width = s.width + 2, .height = s.height + 2 };
+    for (int i = 0; i < PLANS; i++) {
+        plan[i] = ph_resize_init(scratch, &s.par[i]);
+        scratch += s.plan_bytes[i];
+    }
+    a.stride[0] = (ptrdiff_t) align64(4 * (size_t) a.width);
+    struct ph_picture b = a;
+    a.data[0] = (uint8_t *) scratch;
+    b.data[0] = a.data[0] + s.picture_bytes;
+    make_small(&s, &a, src, plan);
+    gauss_exact(&b, &a, small_sigma(sigma, src->width, s.width),
+                small_sigma(sigma, src->height, s.height),
+                (int16_t *) (void *) (b.data[0] + s.picture_bytes));
+    ph_resize_run(plan[UP], dst, &b);
 }
 
 size_t ph_blur_gauss_scratch(int width, int height, double sigma)
 {
-    size_t w = (size_t) width;
-    if (sigma <= GAUSS_EXACT) return align64(4 * (w + 2 * GAUSS_RADIUS) * sizeof(int16_t));
-    return ph_blur_box_scratch(width, PH_BLUR_RADIUS_MAX) + align64(4 * w) * (size_t) height;
+    if (!(sigma > GAUSS_EXACT)) return gauss_exact_scratch(width);
+    struct small s = small_of(width, height, fmin(sigma, PH_BLUR_SIGMA_MAX));
+    size_t sum = 2 * s.picture_bytes + gauss_exact_scratch(s.width + 2);
+    for (int i = 0; i < PLANS; i++) sum += s.plan_bytes[i];
+    return sum;
 }
 
 ph_err ph_image_blur_gauss(const struct ph_picture *dst, const struct ph_picture *src,
@@ -205,8 +271,8 @@ ph_err ph_image_blur_gauss(const struct ph_picture *dst, const struct ph_picture
     if (!both_rgba(dst, src) || !(sigma >= 0 && sigma <= PH_BLUR_SIGMA_MAX)) return PH_EINVAL;
     if (sigma <= 0.1) return ph_image_copy(dst, src);
     if (sigma <= GAUSS_EXACT)
-        gauss_exact(dst, src, sigma, scratch);
+        gauss_exact(dst, src, sigma, sigma, scratch);
     else
-        gauss_boxes(dst, src, sigma, scratch);
+        gauss_small(dst, src, sigma, scratch);
     return PH_OK;
 }

@@ -15,6 +15,7 @@ enum { MID_ONE = 64, WEIGHT_ONE = 16384, PITCH = 16 };
 // One direction: what each of n outputs takes from the inputs start .. start + taps.
 struct axis {
     int src, dst;   // sizes
+    int border;     // inputs on either side beyond the picture
     int taps;       // even
     int pitch;      // dst rounded up to PITCH
     int32_t *start; // [pitch]
@@ -204,86 +205,120 @@ static void put_taps(struct axis *a, int i, const struct cell *c)
     }
 }
 
-static ph_err axis_alloc(struct axis *a, int taps)
-{
-    a->taps = (taps + 1) & ~1;
-    a->pitch = (a->dst + PITCH - 1) / PITCH * PITCH;
-    a->start = calloc((size_t) a->pitch, sizeof *a->start);
-    a->w16 = calloc((size_t) a->pitch * (size_t) a->taps, sizeof *a->w16);
-    a->w32 = calloc((size_t) a->pitch * (size_t) a->taps, sizeof *a->w32);
-    return a->start && a->w16 && a->w32 ? PH_OK : PH_ENOMEM;
-}
-
-static ph_err axis_area(struct axis *a)
+static void axis_area(struct axis *a)
 {
     double scale = (double) a->src / a->dst;
     struct cell c;
-    if (axis_alloc(a, (int) ceil(scale) + 1) < 0) return PH_ENOMEM;
     a->total = (float) lrint(scale * exp2(floor(log2(WEIGHT_ONE / scale))));
     for (int i = 0; i < a->dst; i++) {
         area_cell(&c, scale, i, a->src);
         put_area(a, i, &c);
     }
-    return PH_OK;
 }
 
-static ph_err axis_taps(struct axis *a, void (*cell)(struct cell *, double, int), int taps)
+static void axis_taps(struct axis *a, void (*cell)(struct cell *, double, int))
 {
     struct cell c;
-    if (axis_alloc(a, taps) < 0) return PH_ENOMEM;
     a->total = WEIGHT_ONE;
     for (int i = 0; i < a->dst; i++) {
-        cell(&c, (double) a->src / a->dst, i);
+        cell(&c, (double) (a->src - 2 * a->border) / a->dst, i);
+        c.first += a->border;
         put_taps(a, i, &c);
     }
-    return PH_OK;
 }
 
-static ph_err axis_nearest(struct axis *a)
+static void axis_nearest(struct axis *a)
 {
-    if (axis_alloc(a, 1) < 0) return PH_ENOMEM;
     for (int i = 0; i < a->dst; i++)
         a->start[i] = min_int((int) floor(i * ((double) a->src / a->dst)), a->src - 1);
-    return PH_OK;
 }
 
-static ph_err axis_init(struct axis *a, int src, int dst, enum ph_filter filter, bool shrinks)
+static void axis_fill(struct axis *a, enum ph_filter filter, bool shrinks)
 {
-    a->src = src;
-    a->dst = dst;
-    if (filter == PH_NEAREST) return axis_nearest(a);
-    if (filter == PH_CUBIC) return axis_taps(a, cubic_cell, 4);
-    if (filter == PH_AREA && shrinks) return axis_area(a);
-    return axis_taps(a, filter == PH_AREA ? area_up_cell : linear_cell, 2);
+    if (filter == PH_NEAREST)
+        axis_nearest(a);
+    else if (filter == PH_CUBIC)
+        axis_taps(a, cubic_cell);
+    else if (filter == PH_AREA && shrinks)
+        axis_area(a);
+    else
+        axis_taps(a, filter == PH_AREA ? area_up_cell : linear_cell);
 }
 
-static void axis_finish(struct axis *a)
+// --- plans: one block of memory, laid out by the same walk that measures it
+
+struct arena {
+    char *base; // NULL: only measures
+    size_t used;
+};
+
+static void *take(struct arena *a, size_t n)
 {
-    free(a->start);
-    free(a->w16);
-    free(a->w32);
+    void *p = a->base ? a->base + a->used : NULL;
+    a->used += (n + 63) & ~(size_t) 63;
+    return p;
 }
 
-// --- plans
+static int taps_of(int src, int dst, enum ph_filter filter, bool shrinks)
+{
+    if (filter == PH_CUBIC) return 4;
+    if (filter != PH_AREA || !shrinks) return 2;
+    return ((int) ceil((double) src / dst) + 2) & ~1;
+}
+
+static void take_axis(struct arena *m, struct axis *a, int src, int dst, int taps)
+{
+    int pitch = (dst + PITCH - 1) / PITCH * PITCH;
+    size_t n = (size_t) pitch * (size_t) taps;
+    *a = (struct axis){ .src = src, .dst = dst, .taps = taps, .pitch = pitch };
+    a->start = take(m, (size_t) pitch * sizeof *a->start);
+    a->w16 = take(m, n * sizeof *a->w16);
+    a->w32 = take(m, n * sizeof *a->w32);
+}
+
+static bool shrinks(const struct ph_resize_params *p)
+{
+    return p->dst_width <= p->src_width && p->dst_height <= p->src_height && !p->border;
+}
+
+static void take_plan(struct arena *m, struct ph_resize *r, const struct ph_resize_params *p)
+{
+    int x_taps = taps_of(p->src_width, p->dst_width, p->filter, shrinks(p));
+    int y_taps = taps_of(p->src_height, p->dst_height, p->filter, shrinks(p));
+    r->par = *p;
+    take_axis(m, &r->x, p->src_width, p->dst_width, x_taps);
+    take_axis(m, &r->y, p->src_height, p->dst_height, y_taps);
+    r->x.border = r->y.border = p->border;
+    // Zeroed and longer than a row: taps beyond it have no weight, but are read.
+    r->mid = take(m, (size_t) (p->src_width + x_taps + 64) * 4 * sizeof(int16_t));
+    r->rows = take(m, (size_t) y_taps * sizeof *r->rows);
+    r->row_w16 = take(m, (size_t) y_taps * sizeof *r->row_w16);
+    r->row_w32 = take(m, (size_t) y_taps * sizeof *r->row_w32);
+}
+
+size_t ph_resize_bytes(const struct ph_resize_params *par)
+{
+    struct arena m = { 0 };
+    struct ph_resize r;
+    take(&m, sizeof r);
+    take_plan(&m, &r, par);
+    return m.used;
+}
+
+struct ph_resize *ph_resize_init(void *memory, const struct ph_resize_params *par)
+{
+    struct arena m = { .base = memory };
+    memset(memory, 0, ph_resize_bytes(par));
+    struct ph_resize *r = take(&m, sizeof *r);
+    take_plan(&m, r, par);
+    axis_fill(&r->x, par->filter, shrinks(par));
+    axis_fill(&r->y, par->filter, shrinks(par));
+    return r;
+}
 
 static bool size_ok(int v)
 {
     return v >= 1 && v <= 16384;
-}
-
-static ph_err fill_plan(struct ph_resize *r)
-{
-    const struct ph_resize_params *p = &r->par;
-    bool shrinks = p->dst_width <= p->src_width && p->dst_height <= p->src_height;
-    if (axis_init(&r->x, p->src_width, p->dst_width, p->filter, shrinks) < 0 ||
-        axis_init(&r->y, p->src_height, p->dst_height, p->filter, shrinks) < 0)
-        return PH_ENOMEM;
-    // Zeroed and longer than a row: taps beyond it have no weight, but are read.
-    r->mid = calloc((size_t) (p->src_width + r->x.taps + 64), 4 * sizeof(int16_t));
-    r->rows = calloc((size_t) r->y.taps, sizeof *r->rows);
-    r->row_w16 = calloc((size_t) r->y.taps, sizeof *r->row_w16);
-    r->row_w32 = calloc((size_t) r->y.taps, sizeof *r->row_w32);
-    return r->mid && r->rows && r->row_w16 && r->row_w32 ? PH_OK : PH_ENOMEM;
 }
 
 ph_err ph_resize_create(struct ph_resize **out, const struct ph_resize_params *par)
@@ -293,28 +328,17 @@ ph_err ph_resize_create(struct ph_resize **out, const struct ph_resize_params *p
     if (p.format == PH_FORMAT_NONE) p.format = PH_RGBA;
     if (!px_is_32(p.format)) return PH_ENOTSUP;
     if (!size_ok(p.src_width) || !size_ok(p.src_height) || !size_ok(p.dst_width) ||
-        !size_ok(p.dst_height))
+        !size_ok(p.dst_height) || p.border < 0 || 2 * p.border >= p.src_width ||
+        2 * p.border >= p.src_height)
         return PH_EINVAL;
-    struct ph_resize *r = calloc(1, sizeof *r);
-    if (!r) return PH_ENOMEM;
-    r->par = p;
-    if (fill_plan(r) < 0) {
-        ph_resize_destroy(&r);
-        return PH_ENOMEM;
-    }
-    *out = r;
+    void *memory = aligned_alloc(64, ph_resize_bytes(&p));
+    if (!memory) return PH_ENOMEM;
+    *out = ph_resize_init(memory, &p);
     return PH_OK;
 }
 
 void ph_resize_destroy(struct ph_resize **r)
 {
-    if (!*r) return;
-    axis_finish(&(*r)->x);
-    axis_finish(&(*r)->y);
-    free((*r)->mid);
-    free((*r)->rows);
-    free((*r)->row_w16);
-    free((*r)->row_w32);
     free(*r);
     *r = NULL;
 }
@@ -380,7 +404,8 @@ ph_err ph_resize_run(struct ph_resize *r, const struct ph_picture *dst,
                      const struct ph_picture *src)
 {
     if (!ph_resize_fits(r, dst, src, r->par.filter)) return PH_EINVAL;
-    if (src->width == dst->width && src->height == dst->height) return ph_image_copy(dst, src);
+    if (src->width == dst->width && src->height == dst->height && !r->par.border)
+        return ph_image_copy(dst, src);
     for (int p = 0; p < px_planes(dst->format); p++) {
         if (r->par.filter == PH_NEAREST)
             run_nearest(r, dst, src, p);

@@ -22,12 +22,19 @@ struct ph_resize_params {
     enum ph_format format; // RGBA, RGBF or DEPTHF; 0 = RGBA
     int src_width, src_height, dst_width, dst_height;
     enum ph_filter filter;
+    // So many pixels of the source on each side lie beyond the picture and serve the filter only.
+    // BILINEAR and CUBIC.
+    int border;
 };
 #define ph_resize_params(...) (&(struct ph_resize_params){ __VA_ARGS__ })
 
 // PH_EINVAL: a size is out of 1..16384; PH_ENOTSUP: the format.                      thread: ctl
 ph_err ph_resize_create(struct ph_resize **out, const struct ph_resize_params *par);
 void ph_resize_destroy(struct ph_resize **r);
+// The same in memory of the caller (aligned to 64, not to be destroyed); sizes and format (not 0)
+// are valid.
+size_t ph_resize_bytes(const struct ph_resize_params *par);
+struct ph_resize *ph_resize_init(void *memory, const struct ph_resize_params *par);
 // True when the plan is for just these.
 bool ph_resize_fits(const struct ph_resize *r, const struct ph_picture *dst,
                     const struct ph_picture *src, enum ph_filter filter);
