@@ -214,7 +214,7 @@ struct ph_lane {
     bool finishing;        // PH_STEPPED: staged frames wait for busy_until
     _Atomic bool done;
     uint64_t control_seen;
-    int64_t last_begin_ns;
+    int64_t last_begin_ns, last_work_ns;
     _Atomic int busy_ppm;    // share of time at work, smoothed
     _Atomic int64_t busy_at; // when busy_ppm was computed
 
