@@ -3,6 +3,8 @@
 #include "bench.h"
 #include "nodes.h"
 
+#include <phosphene/room.h>
+
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
@@ -105,31 +107,53 @@ static void bench_growth_frames(struct bench *b)
                      .value = late - early, .unit = "MB", .bar = 1, .less = true });
 }
 
-static bool run_once(const char *text)
+// --- rooms
+
+static struct ph_rooms *open_server(struct bench *b, const char *figure)
 {
-    struct ph_graph *g = create(text, PH_OFFLINE, 10);
-    if (!g) return false;
-    ph_graph_wait(g, 5 * PH_SECOND_NS);
-    ph_graph_destroy(&g);
-    return true;
+    static const struct ph_log quiet = { .level = PH_LOG_ERROR };
+    struct ph_fault fault = { 0 };
+    struct ph_rooms *rooms = NULL;
+    ph_err err = ph_rooms_create(&rooms, ph_rooms_params(.log = &quiet), &fault);
+    if (err == PH_OK) err = ph_rooms_start(rooms, &fault);
+    if (err == PH_OK) return rooms;
+    bench_skip(b, figure, "%s", *fault.message ? fault.message : ph_strerror(err));
+    ph_rooms_destroy(&rooms);
+    return NULL;
 }
 
-// Growth from cycles 10 to 29 of making a graph, running it and taking it down, to cycles 80 to 99.
-// The least of each, because the allocator's arenas come and go by a few megabytes.
-static void bench_growth_cycles(struct bench *b)
+static bool open_room(struct bench *b, const char *figure, struct ph_rooms *rooms,
+                      const char *graph)
 {
-    const char *figure = "runtime/growth-100-graphs";
+    struct ph_fault fault = { 0 };
+    ph_err err = ph_room_create(rooms, ph_room_params(.name = "bench", .graph = graph), &fault);
+    if (err < 0) bench_skip(b, figure, "%s", fault.message);
+    return err == PH_OK;
+}
+
+// Growth from cycles 10 to 29 of making a room, letting it run and taking it down, to cycles 80 to
+// 99. The least of each, because the allocator's arenas come and go by a few megabytes.
+static void bench_growth_rooms(struct bench *b)
+{
+    const char *figure = "runtime/growth-100-rooms";
     if (!bench_begin(b, figure)) return;
+    struct ph_rooms *rooms = open_server(b, figure);
     double early = 1e9, late = 1e9;
-    for (int i = 0; i < 100 && !bench_stopped(b); i++) {
-        if (!run_once("pattern kind=ball size=640x480 -> overlay => waveform -> text -> null"))
-            return bench_skip(b, figure, "the demo does not run");
+    int cycles = 0;
+    for (; rooms && cycles < 100 && !bench_stopped(b); cycles++) {
+        if (!open_room(b, figure, rooms,
+                       "pattern kind=ball size=640x480 -> overlay => waveform -> text -> null"))
+            break;
+        sleep_s(bench_seconds(b, 0.05));
+        ph_room_destroy(rooms, "bench");
         double mb = own_mb();
-        if (i >= 10 && i < 30 && mb < early) early = mb;
-        if (i >= 80 && mb < late) late = mb;
+        if (cycles >= 10 && cycles < 30 && mb < early) early = mb;
+        if (cycles >= 80 && mb < late) late = mb;
     }
-    bench_add(b, (struct bench_result){
-                     .value = late - early, .unit = "MB", .bar = 1, .less = true });
+    ph_rooms_destroy(&rooms);
+    if (cycles == 100)
+        bench_add(b, (struct bench_result){
+                         .value = late - early, .unit = "MB", .bar = 1, .less = true });
 }
 
 static double cpu_seconds(void)
@@ -140,26 +164,27 @@ static double cpu_seconds(void)
            (double) (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
 }
 
-// A graph that nobody watches: the share of one core it takes.
+// A room that nobody watches, with its server: the share of one core that the process takes.
 static void bench_idle(struct bench *b)
 {
-    const char *figure = "runtime/idle-cpu";
+    const char *figure = "runtime/idle-room";
     if (!bench_begin(b, figure)) return;
-    struct ph_graph *g = create("pattern size=1280x720 fps=60 => jpeg -> live", PH_LIVE, 0);
-    if (!g) return bench_skip(b, figure, "the graph does not run");
-    sleep_s(0.5);
-    double cpu = cpu_seconds(), seconds = bench_seconds(b, 5);
-    sleep_s(seconds);
-    cpu = cpu_seconds() - cpu;
-    ph_graph_destroy(&g);
-    bench_add(b, (struct bench_result){
-                     .value = 100 * cpu / seconds, .unit = "%", .bar = 0.5, .less = true });
+    struct ph_rooms *rooms = open_server(b, figure);
+    if (rooms && open_room(b, figure, rooms, "pattern size=1280x720 fps=60 => jpeg -> live")) {
+        sleep_s(1);
+        double cpu = cpu_seconds(), seconds = bench_seconds(b, 5);
+        sleep_s(seconds);
+        cpu = cpu_seconds() - cpu;
+        bench_add(b, (struct bench_result){
+                         .value = 100 * cpu / seconds, .unit = "%", .bar = 0.5, .less = true });
+    }
+    ph_rooms_destroy(&rooms);
 }
 
 void bench_memory(struct bench *b)
 {
     bench_resident(b);
     bench_growth_frames(b);
-    bench_growth_cycles(b);
+    bench_growth_rooms(b);
     bench_idle(b);
 }
