@@ -226,6 +226,7 @@ static void deferred_unref(struct ph_deferred *d)
 {
     if (atomic_fetch_sub(&d->refs, 1) != 1) return;
     ph_conn_unref(&d->conn);
+    ph_frame_unref(&d->frame);
     pthread_mutex_destroy(&d->lock);
     if (d->body != d->small) free(d->body);
     free(d->late_body);
@@ -294,6 +295,23 @@ ph_err ph_deferred_fault(struct ph_deferred **d, int status, const struct ph_fau
     return ret;
 }
 
+ph_err ph_deferred_frame(struct ph_deferred **out, struct ph_frame *frame)
+{
+    struct ph_deferred *d = *out;
+    *out = NULL;
+    if (!d) return PH_OK;
+    pthread_mutex_lock(&d->lock);
+    bool late = d->over;
+    if (!late) {
+        d->over = d->answered = true;
+        d->frame = ph_frame_ref(frame);
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (!late) wake(d->conn);
+    deferred_unref(d);
+    return late ? PH_ETIMEOUT : PH_OK;
+}
+
 // The connection is in CONN_WAIT: sends what has come, or when it is late what was agreed on.
 void deferred_woken(struct ph_conn *c, bool late)
 {
@@ -311,7 +329,9 @@ void deferred_woken(struct ph_conn *c, bool late)
     if (!answered && !late) return;
     c->deferred = NULL;
     req->deferred = false;
-    if (answered)
+    if (answered && d->frame)
+        ph_reply_frame(req, d->frame);
+    else if (answered)
         ph_reply_json(req, d->status, d->body, d->len);
     else
         ph_reply_json(req, d->late_status, d->late_body, strlen(d->late_body));

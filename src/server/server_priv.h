@@ -97,7 +97,8 @@ struct ph_deferred {
     char *body; // `small` or owned
     size_t len;
     char small[1024];
-    int late_status; // what the client gets at the deadline
+    struct ph_frame *frame; // instead of a body
+    int late_status;        // what the client gets at the deadline
     char *late_body;
 };
 
