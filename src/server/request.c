@@ -113,7 +113,7 @@ void request_refuse(struct ph_request *req, int status, enum ph_server_refusal w
     vsnprintf(fault.message, sizeof fault.message, fmt, args);
     va_end(args);
     server_refused(c->server, why);
-    if (status == 408) c->keep_alive = false;
+    if (status == 408 || why == PH_REFUSED_FORMAT) c->keep_alive = false;
     if (status == 401) ph_reply_header(req, "WWW-Authenticate", "Bearer");
     ph_reply_fault(req, status, &fault);
 }
