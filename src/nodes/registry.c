@@ -7,20 +7,26 @@
 extern const struct ph_node_info ph_node_blend;
 extern const struct ph_node_info ph_node_blur;
 extern const struct ph_node_info ph_node_browser;
+extern const struct ph_node_info ph_node_camera;
 extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
+extern const struct ph_node_info ph_node_file;
 extern const struct ph_node_info ph_node_hash;
 extern const struct ph_node_info ph_node_image;
+extern const struct ph_node_info ph_node_jpeg;
 extern const struct ph_node_info ph_node_live;
 extern const struct ph_node_info ph_node_mirror;
 extern const struct ph_node_info ph_node_null;
 extern const struct ph_node_info ph_node_overlay;
 extern const struct ph_node_info ph_node_pattern;
 extern const struct ph_node_info ph_node_rate;
+extern const struct ph_node_info ph_node_record;
 extern const struct ph_node_info ph_node_resize;
 extern const struct ph_node_info ph_node_scene;
+extern const struct ph_node_info ph_node_screen;
 extern const struct ph_node_info ph_node_text;
+extern const struct ph_node_info ph_node_video;
 extern const struct ph_node_info ph_node_waveform;
 extern const struct ph_node_info ph_node_window;
 
@@ -28,20 +34,26 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_blend,
     &ph_node_blur,
     &ph_node_browser,
+    &ph_node_camera,
     &ph_node_color,
     &ph_node_crop,
     &ph_node_delay,
+    &ph_node_file,
     &ph_node_hash,
     &ph_node_image,
+    &ph_node_jpeg,
     &ph_node_live,
     &ph_node_mirror,
     &ph_node_null,
     &ph_node_overlay,
     &ph_node_pattern,
     &ph_node_rate,
+    &ph_node_record,
     &ph_node_resize,
     &ph_node_scene,
+    &ph_node_screen,
     &ph_node_text,
+    &ph_node_video,
     &ph_node_waveform,
     &ph_node_window,
     NULL,
