@@ -14,6 +14,20 @@ static void run_case(void *arg)
     k->c->run(k);
 }
 
+// Bytes read and written in a second, or the time of one call.
+static struct bench_result figure(const struct kern *k, const struct bench_timing *t)
+{
+    struct bench_result r = { .unit = "us", .n = t->n, .less = true };
+    r.value = r.p50 = t->p50_ns / 1e3;
+    r.p99 = t->p99_ns / 1e3;
+    if (k->c->timed || t->p50_ns <= 0 || t->p99_ns <= 0) return r;
+    r.unit = "GB/s";
+    r.less = false;
+    r.value = r.p50 = kern_bytes(k) / t->p50_ns;
+    r.p99 = kern_bytes(k) / t->p99_ns;
+    return r;
+}
+
 static void time_level(struct bench *b, struct kern *k, const struct kern_level *level,
                        double *c_ns)
 {
@@ -22,11 +36,7 @@ static void time_level(struct bench *b, struct kern *k, const struct kern_level 
     if (!bench_begin(b, name)) return;
     ph_image_ops_limit(level->flags);
     struct bench_timing t = bench_time(b, run_case, k);
-    struct bench_result r = { .unit = "GB/s", .n = t.n };
-    if (t.p50_ns > 0) {
-        r.value = r.p50 = kern_bytes(k) / t.p50_ns;
-        r.p99 = kern_bytes(k) / t.p99_ns;
-    }
+    struct bench_result r = figure(k, &t);
     if (!level->flags)
         *c_ns = t.p50_ns;
     else if (*c_ns > 0 && t.p50_ns > 0) {

@@ -261,9 +261,14 @@ static void *take(struct arena *a, size_t n)
 
 static int taps_of(int src, int dst, enum ph_filter filter, bool shrinks)
 {
+    struct cell c;
+    int most = 2;
     if (filter == PH_CUBIC) return 4;
-    if (filter != PH_AREA || !shrinks) return 2;
-    return ((int) ceil((double) src / dst) + 2) & ~1;
+    for (int i = 0; filter == PH_AREA && shrinks && i < dst; i++) {
+        area_cell(&c, (double) src / dst, i, src);
+        most = max_int(most, c.count);
+    }
+    return (most + 1) & ~1;
 }
 
 static void take_axis(struct arena *m, struct axis *a, int src, int dst, int taps)

@@ -307,11 +307,11 @@ const struct kern_case kern_cases[] = {
     { "copy-rows", PH_RGBA, .out = PH_RGBA, ARGS(0), .run = run_memcpy },
     { "clear", .out = PH_RGBA, ARGS(0), .run = run_clear },
     { "mask", PH_GRAY8, .out = PH_RGBA, OPACITY, .run = run_mask },
-    { "polyline-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_polyline },
-    { "wave-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_wave },
-    { "line", .out = PH_RGBA, ARGS(30, 10, 115), .run = run_line },
-    { "disc-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_disc },
-    { "circle-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_circle },
+    { "polyline-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_polyline, .timed = true },
+    { "wave-1920", .out = PH_RGBA, ARGS(20, 5, 100), .run = run_wave, .timed = true },
+    { "line", .out = PH_RGBA, ARGS(30, 10, 115), .run = run_line, .timed = true },
+    { "disc-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_disc, .timed = true },
+    { "circle-60", .out = PH_RGBA, ARGS(60, 1, 9, 300), .run = run_circle, .timed = true },
     { 0 },
 };
 // clang-format on

@@ -52,6 +52,7 @@ struct kern_case {
     void (*run)(struct kern *k);
     void (*finish)(struct kern *k);
     bool exclude_nan; // floats stay finite
+    bool timed;       // touches a part of the picture: microseconds say more than GB/s
 };
 
 extern const struct kern_case kern_cases[]; // name NULL ends it

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pictures for the tests of what kernels mean. Each case is a process of its own: nothing is freed.
+// Pictures for the tests of what kernels mean. Each case is a process of its own, and what it made
+// is freed when that ends.
 #ifndef PH_TEST_PIC_H
 #define PH_TEST_PIC_H
 
@@ -12,10 +13,22 @@
                                        *end_ = levels_ + kern_levels(levels_);                 \
          level < end_ && (ph_image_ops_limit(level->flags), 1); level++)
 
+static struct ph_frame **pics;
+static int pic_count;
+
+static inline void pics_free(void)
+{
+    while (pic_count) ph_frame_unref(&pics[--pic_count]);
+    free(pics);
+}
+
 static inline struct ph_picture pic(enum ph_format format, int w, int h)
 {
     struct ph_frame *f = NULL;
     CHECK_OK(ph_frame_picture(NULL, format, w, h, &f));
+    if (!pics) atexit(pics_free);
+    pics = realloc(pics, (size_t) (pic_count + 1) * sizeof *pics);
+    pics[pic_count++] = f;
     return f->picture;
 }
 
