@@ -19,18 +19,13 @@ struct image {
     char name[4096]; // of the present file
 };
 
-// A path is text with at most one number: %d or %06d, or a run of # as long as the number.
-// Returns where it lies, its length in the text and the number's least digits; NULL without one.
+// A path is text with at most one number: %d, or %06d for at least six digits. Returns where it
+// lies, its length in the text and its digits; NULL without one.
 static const char *find_number(const char *path, size_t *length, int *digits)
 {
-    const char *hash = strchr(path, '#'), *percent = strchr(path, '%');
-    if (hash) {
-        *length = strspn(hash, "#");
-        *digits = (int) *length;
-        return hash;
-    }
-    if (!percent) return NULL;
+    const char *percent = strchr(path, '%');
     char *end;
+    if (!percent) return NULL;
     long d = strtol(percent + 1, &end, 10);
     if (*end != 'd' || d < 0 || d > 18) return NULL;
     *length = (size_t) (end + 1 - percent);
@@ -56,11 +51,11 @@ static ph_err image_open(struct ph_node *n, struct ph_fault *fault)
     struct image *p = ph_priv(n);
     if (!p->path[0])
         return ph_fail(fault, PH_EINVAL, "path",
-                       "path names a file: still.png or f-######.jpg");
+                       "path names a file: still.png or still-%%06d.jpg");
     if (!make_name(p, 0)) return ph_fail(fault, PH_EINVAL, "path", "path is too long");
-    if (strpbrk(p->name, "#%"))
+    if (strchr(p->name, '%'))
         return ph_fail(fault, PH_EINVAL, "path",
-                       "path has one number at most, as ###### or %%06d, got \"%s\"", p->path);
+                       "path has one number at most, as %%d or %%06d, got \"%s\"", p->path);
     return ph_picture_writer_create(&p->writer, p->path, fault);
 }
 
@@ -97,7 +92,7 @@ static ph_err image_process(struct ph_node *n)
 
 // clang-format off
 static const struct ph_param params[] = {
-    PH_STRING(struct image, path, .max = 4000, .flags = PH_PARAM_FIRST | PH_PARAM_SETUP | PH_PARAM_PATH, .help = "file.png or file.jpg, always the newest; with ###### or %06d in it, one file each"),
+    PH_STRING(struct image, path, .max = 4000, .flags = PH_PARAM_FIRST | PH_PARAM_SETUP | PH_PARAM_PATH, .help = "file.png or file.jpg, always the newest; with %06d in it, one file each"),
     PH_INT(struct image, every, 1, 1000000, .def = "1", .help = "of how many pictures one is written"),
     PH_INT(struct image, start, 0, 1000000000, .flags = PH_PARAM_SETUP, .help = "number of the first file"),
     PH_INT(struct image, quality, 1, 100, .def = "90", .help = "of JPEG"),
