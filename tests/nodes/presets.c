@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+// Every shipped preset runs and gives pictures that a viewer can decode.
+#include "run.h"
+
+#include "config.h"
+
+#include <dirent.h>
+
+static struct run r;
+
+#if PH_HAVE_JPEG && PH_HAVE_TEXT
+#include <turbojpeg.h>
+
+static const char *folder(void)
+{
+    static char path[512];
+    const char *data = getenv("PH_TEST_DATA");
+    if (!data) TEST_SKIP("PH_TEST_DATA is not set");
+    snprintf(path, sizeof path, "%s/../../presets", data);
+    return path;
+}
+
+static char *read_preset(const char *name)
+{
+    static char text[64 << 10];
+    char path[1024];
+    snprintf(path, sizeof path, "%s/%s", folder(), name);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    text[fread(text, 1, sizeof text - 1, f)] = 0;
+    fclose(f);
+    return text;
+}
+
+static void push_grey(int w, int h)
+{
+    unsigned char *bytes = NULL, *grey = calloc((size_t) w * (size_t) h, 1);
+    unsigned long size = 0;
+    tjhandle tj = tjInitCompress();
+    CHECK_OK(tjCompress2(tj, grey, w, 0, h, TJPF_GRAY, &bytes, &size, TJSAMP_GRAY, 80, 0));
+    struct ph_frame *f;
+    CHECK_OK(ph_frame_packet(NULL, PH_JPEG, size, &f));
+    memcpy(f->packet.data, bytes, size);
+    f->packet.size = size;
+    CHECK_OK(ph_graph_push(r.graph, "browser", &f));
+    tjFree(bytes);
+    tjDestroy(tj);
+    free(grey);
+}
+
+// The newest packet as a picture of 3 bytes a pixel; its size is checked by the decoder.
+static uint8_t *decoded(int *w, int *h)
+{
+    const struct ph_frame *f = r.frames[r.count - 1];
+    int sub, space;
+    tjhandle tj = tjInitDecompress();
+    CHECK_INT(f->kind, ==, PH_PACKET);
+    CHECK_INT(f->packet.codec, ==, PH_JPEG);
+    CHECK_OK(tjDecompressHeader3(tj, f->packet.data, f->packet.size, w, h, &sub, &space));
+    uint8_t *rgb = malloc((size_t) *w * (size_t) *h * 3);
+    CHECK_OK(tjDecompress2(tj, f->packet.data, f->packet.size, rgb, *w, 0, *h, TJPF_RGB, 0));
+    tjDestroy(tj);
+    return rgb;
+}
+
+static void check_preset(const char *name)
+{
+    const char *text = read_preset(name);
+    if (strncmp(text, "# title: ", 9)) TEST_FAIL("%s does not begin with \"# title: \"", name);
+    run_open(&r, text);
+    for (int i = 1; i <= 5; i++) {
+        if (strstr(text, "\nbrowser")) push_grey(320, 240);
+        run_until(&r, 0.1 * i);
+    }
+    if (r.problems) TEST_FAIL("%s: %s", name, r.problem);
+    if (r.count < 3) TEST_FAIL("%s: %d frames in half a second", name, r.count);
+    int w, h, bright = 0;
+    uint8_t *rgb = decoded(&w, &h);
+    for (int i = 0; i < w * h * 3; i++) bright += rgb[i] > 180;
+    if (bright < 100) TEST_FAIL("%s is all dark", name); // the label at least is not
+    free(rgb);
+    run_close(&r);
+}
+
+TEST_LIMIT(every_preset_has_a_title_runs_and_shows_something, 120)
+{
+    int found = 0;
+    DIR *d = opendir(folder());
+    CHECK(d != NULL);
+    for (struct dirent *e; (e = readdir(d));) {
+        size_t n = strlen(e->d_name);
+        if (n < 7 || strcmp(e->d_name + n - 6, ".graph")) continue;
+        check_preset(e->d_name);
+        found++;
+    }
+    closedir(d);
+    CHECK_INT(found, >=, 5);
+}
+#endif
+
+TEST(nodes_are_sorted_complete_and_have_help)
+{
+    const struct ph_node_info *const *list = ph_nodes();
+    for (int i = 0; list[i]; i++) {
+        const struct ph_node_info *n = list[i];
+        if (i && strcmp(list[i - 1]->name, n->name) >= 0)
+            TEST_FAIL("%s is out of order", n->name);
+        if (!n->help || !n->help[0]) TEST_FAIL("%s has no help", n->name);
+        if (!n->process) TEST_FAIL("%s does nothing", n->name);
+        CHECK(n->group && strstr("source prepare model compose encode deliver", n->group));
+        for (const struct ph_param *p = n->params; p && p->name; p++) {
+            union ph_value v;
+            if (!p->help || !p->help[0]) TEST_FAIL("%s.%s has no help", n->name, p->name);
+            if (p->help[strlen(p->help) - 1] == '.')
+                TEST_FAIL("%s.%s: a dot", n->name, p->name);
+            if (p->def && ph_param_parse(p, p->def, &v, NULL) < 0)
+                TEST_FAIL("%s.%s: its default %s is refused", n->name, p->name, p->def);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+// The window on a display of its own (Xvfb), looked at by somebody else (ffmpeg's screen grabber).
+#include "run.h"
+
+#include "config.h"
+
+static struct run live;
+
+#if PH_HAVE_SDL
+#define SDL_MAIN_HANDLED
+#include <SDL.h>
+
+static pid_t xvfb;
+static int display;
+
+static void end_display(void)
+{
+    kill(xvfb, SIGTERM);
+    waitpid(xvfb, NULL, 0);
+}
+
+static void need_display(const char *screen)
+{
+    int ends[2];
+    char text[16] = "";
+    if (system("command -v Xvfb >/dev/null && command -v ffmpeg >/dev/null"))
+        TEST_SKIP("Xvfb or ffmpeg is not installed");
+    CHECK(pipe(ends) == 0);
+    xvfb = fork();
+    if (!xvfb) {
+        char fd[12];
+        snprintf(fd, sizeof fd, "%d", ends[1]);
+        close(ends[0]);
+        execlp("Xvfb", "Xvfb", "-displayfd", fd, "-screen", "0", screen, "-nolisten", "tcp",
+               NULL);
+        _exit(127);
+    }
+    close(ends[1]);
+    for (size_t n = 0; !strchr(text, '\n');) { // number and newline come by themselves
+        ssize_t got = read(ends[0], text + n, sizeof text - 1 - n);
+        CHECK(got > 0);
+        n += (size_t) got;
+    }
+    close(ends[0]);
+    display = atoi(text);
+    snprintf(text, sizeof text, ":%d", display);
+    setenv("DISPLAY", text, 1);
+    unsetenv("WAYLAND_DISPLAY");
+    unsetenv("SDL_VIDEODRIVER");
+    atexit(end_display);
+}
+
+static uint8_t screen_rgb[640 * 480 * 3];
+
+static void grab(int w, int h)
+{
+    char command[300];
+    snprintf(
+        command, sizeof command,
+        "ffmpeg -loglevel error -f x11grab -draw_mouse 0 -video_size %dx%d -i :%d -frames:v 1 "
+        "-f rawvideo -pix_fmt rgb24 -",
+        w, h, display);
+    FILE *f = popen(command, "r");
+    CHECK_INT(fread(screen_rgb, 1, (size_t) w * (size_t) h * 3, f), ==, w * h * 3);
+    pclose(f);
+}
+
+static int far_from(int w, int x, int y, uint32_t want)
+{
+    const uint8_t *d = screen_rgb + 3 * (y * w + x);
+    return px_far((uint32_t) d[0] << 24 | (uint32_t) d[1] << 16 | (uint32_t) d[2] << 8 | 255,
+                  want);
+}
+
+// Until the screen shows a colour at a place; the display and the software renderer take a while.
+static void wait_for(int w, int h, int x, int y, uint32_t want)
+{
+    for (int i = 0; i < 100; i++) {
+        grab(w, h);
+        if (far_from(w, x, y, want) <= 4) return;
+        usleep(50000);
+    }
+    TEST_FAIL("(%d, %d) never became #%08x; %s", x, y, want, live.problem);
+}
+
+static void start(const char *text)
+{
+    struct ph_fault fault = { 0 };
+    struct ph_graph_params par = { .mode = PH_LIVE, .event = run_event, .opaque = &live };
+    if (ph_graph_create(&live.graph, text, &par, &fault) < 0) TEST_FAIL("%s", fault.message);
+    CHECK_OK(ph_graph_start(live.graph));
+}
+
+TEST(the_window_shows_every_pixel_of_the_picture_upright)
+{
+    need_display("320x240x24");
+    start("pattern bars size=320x240 fps=30 -> window");
+    wait_for(320, 240, 10, 10, 0xbfbfbfff);
+    CHECK_INT(far_from(320, 300, 10, 0x0000bfff), <=, 4);
+    CHECK_INT(far_from(320, 10, 170, 0x0000bfff), <=, 4); // the reversed bars are below
+    CHECK_INT(far_from(320, 70, 230, 0xffffffff), <=, 4);
+    ph_graph_set(live.graph, 1, "pattern", "kind", "solid", NULL);
+    ph_graph_set(live.graph, 2, "pattern", "color", "#336699", NULL);
+    wait_for(320, 240, 160, 120, 0x336699ff);
+    CHECK_INT(far_from(320, 0, 0, 0x336699ff), <=, 4);
+    CHECK_INT(far_from(320, 319, 239, 0x336699ff), <=, 4);
+    ph_graph_destroy(&live.graph);
+}
+
+TEST(another_size_keeps_its_shape_between_black_bars)
+{
+    need_display("320x240x24");
+    start("pattern solid color=red size=320x240 fps=30 -> window");
+    wait_for(320, 240, 5, 120, 0xff0000ff);
+    ph_graph_set(live.graph, 1, "pattern", "size", "101x51", NULL);
+    wait_for(320, 240, 160, 5, 0x000000ff);
+    CHECK_INT(far_from(320, 160, 120, 0xff0000ff), <=, 4);
+    CHECK_INT(far_from(320, 2, 120, 0xff0000ff), <=, 4);
+    CHECK_INT(far_from(320, 160, 235, 0x000000ff), <=, 4);
+    ph_graph_destroy(&live.graph);
+}
+
+TEST(closing_the_window_takes_it_away_and_stopping_takes_no_time)
+{
+    need_display("320x240x24");
+    start("pattern solid color=lime size=64x48 fps=30 -> window");
+    wait_for(320, 240, 160, 120, 0x00ff00ff);
+    SDL_Event quit = { .type = SDL_QUIT };
+    SDL_PushEvent(&quit);
+    wait_for(320, 240, 160, 120, 0x000000ff);
+    int64_t before = ph_now_ns();
+    ph_graph_destroy(&live.graph);
+    CHECK_INT(ph_now_ns() - before, <, PH_SECOND_NS);
+}
+
+TEST(a_second_window_says_so_and_throws_pictures_away)
+{
+    need_display("320x240x24");
+    start("p: pattern solid color=lime size=64x48 fps=30 -> window\np -> other: window");
+    wait_for(320, 240, 160, 120, 0x00ff00ff);
+    CHECK_HAS(live.problem, "one window");
+    ph_graph_destroy(&live.graph);
+}
+
+TEST(without_a_display_it_says_so_and_the_graph_goes_on)
+{
+    unsetenv("DISPLAY");
+    unsetenv("WAYLAND_DISPLAY");
+    setenv("SDL_VIDEODRIVER", "x11", 1);
+    start("p: pattern size=64x48 fps=100 -> window\np -> null");
+    for (int i = 0; i < 100 && !live.problem[0]; i++) usleep(30000);
+    CHECK_HAS(live.problem, "display");
+    struct ph_graph_rates before, after;
+    ph_graph_get_rates(live.graph, &before);
+    usleep(200000);
+    ph_graph_get_rates(live.graph, &after);
+    CHECK_INT(after.output, >, before.output);
+    ph_graph_destroy(&live.graph);
+}
+#else
+TEST(without_sdl_the_package_is_named)
+{
+    struct ph_fault fault = { 0 };
+    CHECK_INT(run_try(&live, "pattern -> window", &fault), ==, PH_ENOTSUP);
+    CHECK_HAS(fault.message, "libsdl2-dev");
+}
+#endif
