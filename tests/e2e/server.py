@@ -99,7 +99,7 @@ class Pixels:
         return all(abs(a - b) <= tolerance for a, b in zip(self.at(x, y), color))
 
     def bar_code(self):
-        """The frame's number drawn at the top left, or None: format in src/image/barcode.h."""
+        """The frame's number drawn at the top right, or None: format in src/image/barcode.h."""
         rows = [sum(self._cell(row, column) << (7 - column) for column in range(8))
                 for row in range(8)]
         if rows[0] != 0xAA or rows[7] != 0x33 or crc16(rows[1:5]) != rows[5] << 8 | rows[6]:
@@ -107,7 +107,7 @@ class Pixels:
         return int.from_bytes(bytes(rows[1:5]), "big")
 
     def _cell(self, row, column):
-        color = self.at((2 + column + 0.5) / 48, (2 + row + 0.5) / 30)
+        color = self.at((38 + column + 0.5) / 48, (2 + row + 0.5) / 30)
         return int(sum(color) > 3 * 128)
 
 

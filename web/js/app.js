@@ -155,6 +155,7 @@ $('#token-form').addEventListener('submit', () => {
 connection.addEventListener('state', ({ detail }) => {
     link = detail;
     if (link.state === 'connecting') picture.reset();
+    if (link.state === 'waiting') lifeline.lost();
     if (link.state === 'open') learn();
     if (link.state === 'refused') refused(link);
     showState();

@@ -205,7 +205,7 @@ function size(param, changed, id) {
         },
     }, width, el('span', { class: 'by', 'aria-hidden': 'true' }, '×'), height);
     return {
-        parts: [pair, el('span', { class: 'unit' }, param.unit ?? 'px')],
+        parts: [pair, el('span', { class: 'unit' }, param.unit || 'px')],
         show(value) {
             shown = value;
             [width.value, height.value] = value.split('x');
@@ -219,6 +219,15 @@ function fixed(param, _changed, id) {
 }
 
 const MAKERS = { float: number, int: number, bool: toggle, enum: choice, color, size, string: text };
+
+// What a knob goes back to, as the wire writes it; an empty text stands for the type's own zero.
+export function defaultOf({ type, default: text, names }) {
+    if (type === 'float' || type === 'int') return Number(text || 0);
+    if (type === 'bool') return text === 'on' || text === true;
+    if (type === 'enum') return text || names[0];
+    if (type === 'size') return text || '0x0';
+    return text ?? '';
+}
 
 export function control(param, changed, id) {
     // A path names a file of the server's machine: never accepted from a page.

@@ -2,7 +2,7 @@
 // The knobs of one node at a time: made from its descriptor, following the room's values, and
 // saying beside each knob whether a change is on its way, landed (and on which frame) or refused.
 
-import { control } from './knob-kinds.js';
+import { control, defaultOf } from './knob-kinds.js';
 import { $, el, icon, say } from './ui.js';
 
 const ACK_SHOWN_MS = 4000;
@@ -30,16 +30,15 @@ class Knob {
             if (done || !param.setup) values.set(node, param.name, value);
         };
         this.#control = control(param, commit, id);
-        this.#default = param.default;
+        this.#default = defaultOf(param);
         this.#state = el('output', { class: 'knob-state' });
         this.#error = el('p', { class: 'knob-error', role: 'alert', id: `${id}-error` });
         this.#reset = el('button', {
             class: 'icon-button reset', type: 'button', hidden: true,
-            'aria-label': `${param.name} back to ${param.default}`,
-            title: `back to ${param.default}`,
+            'aria-label': `${param.name} back to its default`, title: 'back to the default',
             onclick: () => {
                 this.#control.show(this.#default);
-                commit(this.#wire(this.#default), true);
+                commit(this.#default, true);
             },
         }, icon('reset'));
         this.element = el('div', { class: `knob ${param.type}` },
@@ -89,17 +88,9 @@ class Knob {
         return this.element.contains(field) && ['text', 'number'].includes(field.type);
     }
 
-    // A default is written as in the graph text; the wire wants numbers and booleans as such.
-    #wire(value) {
-        const { type } = this.#param;
-        if (type === 'float' || type === 'int') return Number(value);
-        if (type === 'bool') return value === true || value === 'on';
-        return value;
-    }
-
     #markDefault(value) {
         if (this.#param.path) return;
-        this.#reset.hidden = this.#wire(value) === this.#wire(this.#default);
+        this.#reset.hidden = value === this.#default;
     }
 }
 
