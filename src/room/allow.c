@@ -78,11 +78,12 @@ static char *label_of(void *tree, const char *input)
 // "clip.mp4" → "clip", "/dev/video0" → "video0", "scene fps=30" → "scene"; then "clip-2".
 static char *name_of(const struct ph_allow *a, void *tree, const char *label)
 {
+    const char *ends = source_type(label) ? ". " : "."; // a node's parameters are no part of it
     char name[PH_NAME_MAX], unique[PH_NAME_MAX + 16];
     const char *from = strrchr(label, '/');
     from = from && from[1] ? from + 1 : label;
     size_t n = 0;
-    for (; *from && *from != ' ' && *from != '.' && n + 1 < sizeof name; from++)
+    for (; *from && !strchr(ends, *from) && n + 1 < sizeof name; from++)
         name[n++] = isalnum((unsigned char) *from) ? *from : '-';
     if (!n) name[n++] = 'x';
     name[n] = 0;
