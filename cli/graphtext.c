@@ -141,7 +141,8 @@ static int parse_item(const char *text, bool source, struct ph_ast **ast)
 static bool become(struct ph_ast *ast, struct ph_ast_node *node, const struct ph_ast_node *like)
 {
     bool same = node->info == like->info;
-    if (!node->named && !same && !ph_ast_find(ast, like->info->name))
+    bool plain = !strcmp(node->name, node->info->name);
+    if (plain && !same && !ph_ast_find(ast, like->info->name))
         node->name = ph_tree_text(ast, like->info->name, strlen(like->info->name));
     if (!same) node->params = NULL, node->param_count = 0;
     node->info = like->info;

@@ -7,6 +7,7 @@
 #include <phosphene/clock.h>
 #include <phosphene/graph.h>
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -88,9 +89,24 @@ static void say_end(struct results *r, double seconds, bool quiet)
         fprintf(stderr, "replayed in %.1f s\n", seconds);
 }
 
+static int say_not_replayed(const char *path, ph_err err, struct ph_fault *fault)
+{
+    fault->code = err;
+    if (err == PH_EFORMAT) {
+        cli_error("%s is no journal, or it is damaged: %s", path, fault->message);
+        return CLI_INPUT;
+    }
+    return cli_fault(path, NULL, fault);
+}
+
 static int run_replay(struct cli_args *args)
 {
     struct ph_fault fault = { 0 };
+    const char *path = args->words[0];
+    if (access(path, R_OK)) {
+        cli_error("cannot read %s: %s", path, strerror(errno));
+        return CLI_INPUT;
+    }
     bool quiet = cli_flag(args, "quiet");
     struct results r = { .lock = PTHREAD_MUTEX_INITIALIZER,
                          .as_json = cli_flag(args, "json"),
@@ -100,12 +116,10 @@ static int run_replay(struct cli_args *args)
                           .opaque = &r };
     struct ph_replay_params par = { .log = &log, .output = cli_text(args, "output") };
     int64_t begin = ph_now_ns();
-    ph_err err = replay_watched(args->words[0], &par, quiet, &fault);
+    ph_err err = replay_watched(path, &par, quiet, &fault);
     if (err >= 0) say_end(&r, (double) (ph_now_ns() - begin) / 1e9, quiet);
     ph_buf_free(&r.json);
-    if (err >= 0) return CLI_OK;
-    fault.code = err;
-    return cli_fault(args->words[0], NULL, &fault);
+    return err >= 0 ? CLI_OK : say_not_replayed(path, err, &fault);
 }
 
 static const struct cli_option options[] = {

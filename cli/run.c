@@ -197,7 +197,7 @@ static const struct cli_option options[] = {
     { "param", 'p', "NODE.PARAM=VALUE", .help = "sets a parameter", .group = "Graph", .words = CLI_PARAM, .flags = CLI_MANY | CLI_NO_ENV },
     { "seed", 0, "N", .help = "what random numbers start from [1]", .group = "Graph", .type = CLI_INT, .min = 0, .max = 9007199254740992.0 },
     { "explain", 0, .help = "print lanes, links, memory and transfers, and run nothing", .group = "Graph", .flags = CLI_NO_ENV },
-    { "frames", 'n', "N", .help = "end after N frames of each source", .group = "How long", .type = CLI_INT, .min = 1, .max = 9007199254740992.0, .flags = CLI_NO_ENV },
+    { "frames", 'n', "N", .help = "end after N frames of each source; live, those that come too late are left out", .group = "How long", .type = CLI_INT, .min = 1, .max = 9007199254740992.0, .flags = CLI_NO_ENV },
     { "for", 0, "TIME", .help = "end after 10s, 2m, 1h", .group = "How long", .type = CLI_SECONDS, .flags = CLI_NO_ENV },
     { "offline", 0, .help = "as fast as possible and without a drop: rendering", .group = "How long", .flags = CLI_NO_ENV },
     { "stats", 's', .help = "at the end, print what each node and queue did", .group = "Output", .flags = CLI_NO_ENV },

@@ -80,13 +80,16 @@ static void print_queues(struct page *p, const struct ph_json *room)
     bool titled = false;
     const struct ph_json *l = ph_json_get(room, "links");
     for (l = l ? l->child : NULL; l; l = l->next) {
+        const char *from = ph_json_string(ph_json_get(l, "from"), "?");
+        bool outside = *from == '.'; // a node's own thread feeds it
         if (!ph_json_bool(ph_json_get(l, "queue"), false)) continue;
+        if (outside && number(l, "passed", NULL) == 0) continue;
         if (!titled)
             line(p, CLI_DIM, "%-34s %-10s %9s %8s %9s %7s %7s %7s", "queue", "policy", "queued",
                  "age ms", "passed", "full", "epoch", "stale");
         titled = true;
         char name[160], fill[32];
-        snprintf(name, sizeof name, "%s -> %s", ph_json_string(ph_json_get(l, "from"), "?"),
+        snprintf(name, sizeof name, "%s -> %s", outside ? "outside" : from,
                  ph_json_string(ph_json_get(l, "to"), "?"));
         snprintf(fill, sizeof fill, "%.0f of %.0f", number(l, "queued", NULL),
                  number(l, "depth", NULL));

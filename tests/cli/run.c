@@ -44,7 +44,8 @@ TEST(what_is_neither_graph_nor_file_is_bad_input)
 
 TEST(frames_ends_a_run_with_success)
 {
-    const struct output *o = PHOSPHENE("run", "pattern size=64x64 -> null", "-n", "20");
+    const struct output *o =
+        PHOSPHENE("run", "pattern size=64x64 -> null", "-n", "20", "--offline");
     CHECK_STATUS(o, 0);
     CHECK_HAS(o->err, "20 frames");
     CHECK_STR(o->out, "");
@@ -276,4 +277,60 @@ TEST(no_color_is_honoured_on_a_terminal)
     CHECK_HAS(on_terminal("patern -> null", "1"), "\033[31m");
     setenv("NO_COLOR", "1", 1);
     CHECK(!strchr(on_terminal("patern -> null", "1"), '\033'));
+}
+
+// --- files
+
+static int frames_in(const char *file)
+{
+    const struct output *o = run("ffprobe", "-v", "error", "-count_frames", "-show_entries",
+                                 "stream=nb_read_frames", "-of", "csv=p=0", file, NULL);
+    CHECK_STATUS(o, 0);
+    return atoi(o->out);
+}
+
+TEST(i_and_o_put_files_in_place_of_a_presets_ends)
+{
+    if (!have_program("ffprobe")) TEST_SKIP("ffprobe is not installed");
+    const char *one = temp_path("one.mp4"), *two = temp_path("two.mp4");
+    const struct output *o = PHOSPHENE("run", "demo", "-p", "pattern.size=160x90", "-o", one,
+                                       "-n", "45", "--offline");
+    CHECK_STATUS(o, 0);
+    CHECK_INT(frames_in(one), ==, 45);
+    o = PHOSPHENE("run", "pattern -> mirror => jpeg -> live", "-i", one, "-o", two, "--offline",
+                  "--json");
+    CHECK_STATUS(o, 0);
+    CHECK_INT(frames_in(two), ==, 45);
+    const char *text = ph_json_string(ph_json_get(parse_json(o->out), "text"), "");
+    CHECK_HAS(text, "file: file");
+    CHECK_HAS(text, "record: record");
+    CHECK(!strstr(text, "jpeg"));
+}
+
+TEST(a_replay_gives_the_hash_of_the_live_run)
+{
+    const char *journal = temp_path("live.journal");
+    // the slow step drops frames: which ones is in the journal
+    const struct output *o =
+        PHOSPHENE("run", "pattern kind=noise size=64x64 fps=60 => delay 25 -> hash", "-n", "60",
+                  "--journal", journal);
+    CHECK_STATUS(o, 0);
+    char hash[32] = "";
+    const char *line = strstr(o->err, "[hash] ");
+    CHECK(line && sscanf(line, "[hash] %16[0-9a-f] over", hash) == 1);
+    o = PHOSPHENE("replay", journal, "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *sink = ph_json_at(ph_json_get(parse_json(o->out), "sinks"), 0);
+    CHECK_STR(ph_json_string(ph_json_get(sink, "hash"), ""), hash);
+}
+
+TEST(what_is_no_journal_is_bad_input)
+{
+    const char *file = temp_path("no.journal");
+    write_text(file, "pattern -> null\n");
+    const struct output *o = PHOSPHENE("replay", file);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "no.journal is no journal");
+    CHECK_STATUS(PHOSPHENE("replay", "/no/such.journal"), 3);
+    CHECK_STATUS(PHOSPHENE("replay"), 2);
 }
