@@ -124,6 +124,7 @@ void conn_kill(struct ph_conn *c)
     request_end(&c->request);
     bool torn = c->out.picture;
     out_clear(&c->out);
+    ph_buf_free(&c->out.owned);
     ph_tls_destroy(&c->tls);
     close(c->fd); // leaves epoll by itself
     c->fd = -1;

@@ -198,14 +198,28 @@ static inline void fixture_stop(struct fixture *f)
     pthread_mutex_destroy(&f->seen.lock);
 }
 
+// *value of f->seen, which the I/O thread writes.
+static inline int fixture_read(struct fixture *f, const int *value)
+{
+    pthread_mutex_lock(&f->seen.lock);
+    int now = *value;
+    pthread_mutex_unlock(&f->seen.lock);
+    return now;
+}
+
+static inline struct ph_deferred *fixture_deferred(struct fixture *f)
+{
+    pthread_mutex_lock(&f->seen.lock);
+    struct ph_deferred *d = f->seen.deferred;
+    pthread_mutex_unlock(&f->seen.lock);
+    return d;
+}
+
 // Waits until *value (of f->seen) is `want`; fails after 5 s.
 static inline void fixture_wait(struct fixture *f, const int *value, int want)
 {
     for (int i = 0; i < 1000; i++) {
-        pthread_mutex_lock(&f->seen.lock);
-        int now = *value;
-        pthread_mutex_unlock(&f->seen.lock);
-        if (now == want) return;
+        if (fixture_read(f, value) == want) return;
         sleep_ms(5);
     }
     TEST_FAIL("waited 5 s in vain for %d", want);

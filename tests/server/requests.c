@@ -468,7 +468,7 @@ TEST(a_deferred_reply_outlives_client_and_server)
     setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     client_close(&c);
     sleep_ms(50);
-    struct ph_deferred *held = f.seen.deferred;
+    struct ph_deferred *held = fixture_deferred(&f);
     CHECK(held);
     fixture_stop(&f);
     CHECK_INT(ph_deferred_reply(&held, 200, "{}", 2), ==, PH_ETIMEOUT);

@@ -164,11 +164,13 @@ TEST(fragments_are_joined_and_pings_may_come_between)
     ws_send_raw(&c, 0x00, true, "", 0);
     ws_send_raw(&c, 0x00, true, "ho:\xc3", 4); // a character in two fragments
     ws_send_raw(&c, 0x80, true, "\xa4!", 2);
-    struct message m = ws_wait(&c, 10);
-    CHECK_INT(m.opcode, ==, 10);
-    CHECK_STR(m.data, "hi");
-    message_free(&m);
-    ws_expect_text(&c, "ä!");
+    for (int pong = 0, text = 0; !pong || !text;) { // in either order
+        struct message m = ws_next(&c);
+        CHECK(m.opcode == 10 || m.opcode == 1);
+        CHECK_STR(m.data, m.opcode == 10 ? "hi" : "ä!");
+        *(m.opcode == 10 ? &pong : &text) = 1;
+        message_free(&m);
+    }
     // fragments count together
     static char part[40000];
     memset(part, 'x', sizeof part);
@@ -451,11 +453,13 @@ TEST(texts_that_nobody_reads_close_the_connection_and_are_not_lost_silently)
     fixture_wait(&f, &f.seen.closed, 1);
     CHECK_INT(ph_ws_send_text(conn, "x", 1), ==, PH_ESTOPPED);
     int got = 0;
-    for (struct message m; (m = ws_next(&c)).opcode != 8; message_free(&m)) {
+    struct message m;
+    for (; (m = ws_next(&c)).opcode != 8; message_free(&m)) {
         CHECK_INT(m.opcode, ==, 1);
         CHECK_INT(m.size, ==, sizeof text);
         got++;
     }
+    message_free(&m);
     CHECK_INT(got, ==, sent - 1); // all that were taken
     ph_conn_unref(&conn);
     client_close(&c);
