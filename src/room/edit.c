@@ -46,25 +46,30 @@ static bool makes(const struct ph_ast_node *n, enum ph_codec codec)
            !strcmp(ph_edit_value(n, p), ph_codec_name(codec));
 }
 
-// Packets pass through other nodes (rate, delay) as they are.
-static bool reached(const struct ph_ast *ast, int node, enum ph_codec codec)
+// The node that makes such packets for `node`. They pass through others (rate, delay) as they are.
+static const struct ph_ast_node *maker(const struct ph_ast *ast, int node, enum ph_codec codec)
 {
     const struct ph_ast_link *l;
     for (int i = 0; (l = link_into(ast, node, i)); i++) {
-        if (makes(&ast->nodes[l->from], codec)) return true;
-        if (strcmp(ast->nodes[l->from].info->group, "encode") && reached(ast, l->from, codec))
-            return true;
+        const struct ph_ast_node *from = &ast->nodes[l->from];
+        if (makes(from, codec)) return from;
+        if (strcmp(from->info->group, "encode") && (from = maker(ast, l->from, codec)))
+            return from;
     }
-    return false;
+    return NULL;
 }
 
-void ph_edit_outlets(const struct ph_ast *ast, char outlet[PH_FEEDS][PH_NAME_MAX])
+void ph_edit_outlets(const struct ph_ast *ast, struct ph_outlet outlet[PH_FEEDS])
 {
     for (int k = 0; k < PH_FEEDS; k++) {
-        outlet[k][0] = 0;
-        for (int i = 0; i < ast->node_count && !outlet[k][0]; i++)
-            if (is_type(&ast->nodes[i], "live") && reached(ast, i, ph_feed_codecs[k]))
-                snprintf(outlet[k], PH_NAME_MAX, "%s", ast->nodes[i].name);
+        outlet[k] = (struct ph_outlet){ "", "" };
+        for (int i = 0; i < ast->node_count && !outlet[k].live[0]; i++) {
+            const struct ph_ast_node *from =
+                is_type(&ast->nodes[i], "live") ? maker(ast, i, ph_feed_codecs[k]) : NULL;
+            if (!from) continue;
+            snprintf(outlet[k].live, PH_NAME_MAX, "%s", ast->nodes[i].name);
+            snprintf(outlet[k].encoder, PH_NAME_MAX, "%s", from->name);
+        }
     }
 }
 

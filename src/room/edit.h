@@ -11,8 +11,12 @@
 enum ph_feed_codec { PH_FEED_JPEG, PH_FEED_H264, PH_FEED_VP8, PH_FEED_VP9, PH_FEEDS };
 extern const enum ph_codec ph_feed_codecs[PH_FEEDS];
 
-// The first live node that packets of each codec reach, "" where there is none.    thread: any
-void ph_edit_outlets(const struct ph_ast *ast, char outlet[PH_FEEDS][PH_NAME_MAX]);
+struct ph_outlet {
+    char live[PH_NAME_MAX];    // the node that viewers watch; "" = none
+    char encoder[PH_NAME_MAX]; // the node that makes the packets
+};
+// The first live node that packets of each codec reach.                             thread: any
+void ph_edit_outlets(const struct ph_ast *ast, struct ph_outlet outlet[PH_FEEDS]);
 // The first node that takes pictures of a browser, the first source; NULL = none.
 const struct ph_ast_node *ph_edit_browser(const struct ph_ast *ast);
 const struct ph_ast_node *ph_edit_source_of(const struct ph_ast *ast);

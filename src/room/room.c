@@ -163,7 +163,7 @@ ph_err ph_room_learn(struct ph_room *room, struct ph_fault *fault)
 static void begin(struct ph_room *room)
 {
     bool outlet = false;
-    for (int k = 0; k < PH_FEEDS; k++) outlet = outlet || room->feeds[k].outlet[0];
+    for (int k = 0; k < PH_FEEDS; k++) outlet = outlet || room->feeds[k].outlet.live[0];
     pthread_mutex_lock(&room->view_lock);
     room->probe = outlet && !room->browser[0] && !room->hidden;
     room->ready = !room->probe;

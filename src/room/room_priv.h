@@ -85,11 +85,13 @@ struct ph_viewer {
 struct ph_feed { // one codec of the room
     struct ph_room *room;
     enum ph_codec codec;
-    char outlet[PH_NAME_MAX]; // view_lock: the live node it comes from; "" = none
-    struct ph_frame *newest;  // view_lock
+    struct ph_outlet outlet; // view_lock
+    struct ph_frame *newest; // view_lock
     struct ph_subscriber sub;
     bool on;                   // worker
     char on_node[PH_NAME_MAX]; // worker
+    int64_t asked_ns;          // worker: when a key frame was asked for last
+    bool refresh;              // worker: what the encoder was told then
 };
 
 struct ph_frame_waiter { // GET /frame.jpg of a room that slept

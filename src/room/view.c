@@ -18,6 +18,7 @@
 #define FRAME_WAITERS 64
 #define CLOCK_WINDOW  (30 * PH_SECOND_NS)
 #define KEYED_DEPTH   8
+#define KEY_EVERY_NS  (PH_SECOND_NS / 4) // of key frames that viewers ask for
 
 static void deliver(void *opaque, struct ph_frame *f);
 
@@ -139,7 +140,7 @@ static int pick(const struct ph_room *room, const struct ph_viewer *v)
 {
     for (int i = 0; v->greeted && i < v->wants_count; i++)
         for (int k = 0; k < PH_FEEDS; k++)
-            if (ph_feed_codecs[k] == v->wants[i] && room->feeds[k].outlet[0]) return k;
+            if (ph_feed_codecs[k] == v->wants[i] && room->feeds[k].outlet.live[0]) return k;
     return -1;
 }
 
@@ -192,11 +193,11 @@ static void assign(struct ph_room *room, struct ph_viewer *v, bool asked)
 
 void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast)
 {
-    char outlet[PH_FEEDS][PH_NAME_MAX];
+    struct ph_outlet outlet[PH_FEEDS];
     const struct ph_ast_node *browser = ph_edit_browser(ast);
     ph_edit_outlets(ast, outlet);
     pthread_mutex_lock(&room->view_lock);
-    for (int k = 0; k < PH_FEEDS; k++) memcpy(room->feeds[k].outlet, outlet[k], PH_NAME_MAX);
+    for (int k = 0; k < PH_FEEDS; k++) room->feeds[k].outlet = outlet[k];
     snprintf(room->browser, sizeof room->browser, "%s", browser ? browser->name : "");
     for (struct ph_viewer *v = room->viewers; v; v = v->next) assign(room, v, !v->placed);
     pthread_mutex_unlock(&room->view_lock);
@@ -338,7 +339,7 @@ void ph_view_reply_frame(struct ph_room *room, struct ph_request *req)
     pthread_mutex_lock(&room->view_lock);
     struct ph_frame *f = ph_frame_ref(feed->newest);
     bool full = room->frame_waiter_count >= FRAME_WAITERS;
-    bool never = !feed->outlet[0] && atomic_load(&room->state) == PH_ROOM_OPEN;
+    bool never = !feed->outlet.live[0] && atomic_load(&room->state) == PH_ROOM_OPEN;
     room->frame_interest_ns = ph_now_ns() + FRAME_LINGER;
     pthread_mutex_unlock(&room->view_lock);
     if (f)
@@ -380,7 +381,8 @@ static void expire_waiters(struct ph_room *room, int64_t now)
 
 struct need {
     bool feed[PH_FEEDS];
-    char outlet[PH_FEEDS][PH_NAME_MAX];
+    bool key[PH_FEEDS]; // somebody can go on with a key frame only
+    struct ph_outlet outlet[PH_FEEDS];
     int64_t due_ns;
 };
 
@@ -409,8 +411,11 @@ static void find_need(struct ph_room *room, int64_t now, struct need *need)
     *need = (struct need){ .due_ns = PH_NEVER };
     pthread_mutex_lock(&room->view_lock);
     greet_late(room, now, &need->due_ns);
-    for (struct ph_viewer *v = room->viewers; v; v = v->next)
-        if (v->feed >= 0) need->feed[v->feed] = true;
+    for (const struct ph_viewer *v = room->viewers; v; v = v->next) {
+        if (v->feed < 0) continue;
+        need->feed[v->feed] = true;
+        if (keyed(room, v->feed) && ph_conn_wants_key(v->conn)) need->key[v->feed] = true;
+    }
     for (const struct ph_frame_waiter *w = room->frame_waiters; w; w = w->next)
         sooner(&need->due_ns, w->until_ns);
     if (room->frame_waiters || room->frame_interest_ns > now) {
@@ -419,8 +424,8 @@ static void find_need(struct ph_room *room, int64_t now, struct need *need)
     }
     bool probe = room->probe;
     for (int k = 0; k < PH_FEEDS; k++) {
-        memcpy(need->outlet[k], room->feeds[k].outlet, PH_NAME_MAX);
-        if (probe && need->outlet[k][0]) need->feed[k] = true, probe = false;
+        need->outlet[k] = room->feeds[k].outlet;
+        if (probe && need->outlet[k].live[0]) need->feed[k] = true, probe = false;
     }
     pthread_mutex_unlock(&room->view_lock);
 }
@@ -446,17 +451,31 @@ static void start_feed(struct ph_room *room, struct ph_feed *feed, const char *n
     if (ph_graph_subscribe(room->graph, node, &feed->sub) < 0) return; // tried again next time
     memcpy(feed->on_node, node, PH_NAME_MAX);
     feed->on = true;
+    feed->asked_ns = ph_now_ns(); // an encoder that nobody wanted begins with a key frame
     atomic_fetch_add(&room->feeds_on, 1);
+}
+
+// Who joined, or lost a packet, need not wait for the encoder's next regular key frame.
+static void ask_for_key(struct ph_room *room, struct ph_feed *feed, const char *encoder)
+{
+    int64_t now = ph_now_ns();
+    const struct ph_ast_node *n = ph_ast_find(room->ast, encoder);
+    if (now - feed->asked_ns < KEY_EVERY_NS || !n) return;
+    if (!ph_param_find(n->info->params, "refresh", NULL)) return;
+    feed->asked_ns = now;
+    feed->refresh = !feed->refresh;
+    ph_graph_set(room->graph, 0, encoder, "refresh", feed->refresh ? "1" : "0", NULL);
 }
 
 static void subscribe(struct ph_room *room, const struct need *need)
 {
     for (int k = 0; k < PH_FEEDS && room->graph; k++) {
         struct ph_feed *feed = &room->feeds[k];
-        bool want = need->feed[k] && need->outlet[k][0];
-        if (feed->on && (!want || strcmp(feed->on_node, need->outlet[k])))
-            stop_feed(room, feed);
-        if (!feed->on && want) start_feed(room, feed, need->outlet[k]);
+        const char *live = need->outlet[k].live;
+        bool want = need->feed[k] && live[0];
+        if (feed->on && (!want || strcmp(feed->on_node, live))) stop_feed(room, feed);
+        if (!feed->on && want) start_feed(room, feed, live);
+        if (feed->on && need->key[k]) ask_for_key(room, feed, need->outlet[k].encoder);
     }
 }
 
@@ -543,7 +562,7 @@ void ph_view_end(struct ph_room *room)
     pthread_mutex_lock(&room->view_lock);
     for (int k = 0; k < PH_FEEDS; k++) {
         ph_frame_unref(&room->feeds[k].newest);
-        room->feeds[k].outlet[0] = 0;
+        room->feeds[k].outlet.live[0] = 0;
     }
     struct ph_frame_waiter *waiters = take_waiters(room);
     pthread_mutex_unlock(&room->view_lock);

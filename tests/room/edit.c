@@ -56,16 +56,17 @@ TEST(a_graph_without_a_source_says_so)
 
 TEST(outlets_are_the_live_nodes_that_each_codec_reaches)
 {
-    char outlet[PH_FEEDS][PH_NAME_MAX];
+    struct ph_outlet outlet[PH_FEEDS];
     if (!has("jpeg")) TEST_SKIP("this build has no jpeg node");
     struct ph_ast *ast = parse("pattern => jpeg -> a: live\npattern -> b: live");
     ph_edit_outlets(ast, outlet);
-    CHECK_STR(outlet[PH_FEED_JPEG], "a");
-    CHECK_STR(outlet[PH_FEED_H264], "");
+    CHECK_STR(outlet[PH_FEED_JPEG].live, "a");
+    CHECK_STR(outlet[PH_FEED_JPEG].encoder, "jpeg");
+    CHECK_STR(outlet[PH_FEED_H264].live, "");
     ph_tree_free(ast);
     ast = parse("pattern -> live");
     ph_edit_outlets(ast, outlet);
-    CHECK_STR(outlet[PH_FEED_JPEG], "");
+    CHECK_STR(outlet[PH_FEED_JPEG].live, "");
     ph_tree_free(ast);
 }
 
