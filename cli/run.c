@@ -66,7 +66,7 @@ static double frames_done(struct ph_graph *g)
     return (double) (r.output ? r.output : r.input);
 }
 
-// Until the end, a signal or the time given. Returns false when the graph failed to go on.
+// Until the end, a signal or the time given.
 static void wait_for_end(struct ph_graph *g, const struct cli_args *args)
 {
     struct cli_progress progress;

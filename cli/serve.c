@@ -75,6 +75,15 @@ static struct ph_rooms_limits limits_of(const struct cli_args *args)
 
 // --- rooms
 
+// A text with links in it, whatever its name.
+static bool is_graph_file(const char *path)
+{
+    char *text = cli_read_file(path, 64 * 1024, NULL);
+    bool links = text && (strstr(text, "->") || strstr(text, "=>"));
+    free(text);
+    return links;
+}
+
 // What the word on the command line is: a graph, or something to look at.
 static bool is_input(const char *word)
 {
@@ -82,8 +91,7 @@ static bool is_input(const char *word)
     for (int i = 0; i < 4; i++)
         if (strstr(word, graphs[i])) return false;
     if (strstr(word, "://") || !strncmp(word, "/dev/", 5)) return true;
-    const char *dot = strrchr(word, '.');
-    return !access(word, R_OK) && (!dot || strcmp(dot, ".graph"));
+    return !access(word, R_OK) && !is_graph_file(word);
 }
 
 static bool is_preset(const char *word)

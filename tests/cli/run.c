@@ -300,8 +300,8 @@ TEST(i_and_o_put_files_in_place_of_a_presets_ends)
     o = PHOSPHENE("run", "pattern -> mirror => jpeg -> live", "-i", one, "-o", two, "--offline",
                   "--json");
     CHECK_STATUS(o, 0);
-    CHECK_INT(frames_in(two), ==, 45);
     const char *text = ph_json_string(ph_json_get(parse_json(o->out), "text"), "");
+    CHECK_INT(frames_in(two), ==, 45);
     CHECK_HAS(text, "file: file");
     CHECK_HAS(text, "record: record");
     CHECK(!strstr(text, "jpeg"));

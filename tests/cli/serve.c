@@ -106,6 +106,21 @@ TEST(input_takes_the_place_of_the_source)
     stop_server(&s);
 }
 
+TEST(a_word_may_be_a_graph_file_or_a_film)
+{
+    const char *graph = temp_path("mine.txt"), *film = temp_path("film.mp4");
+    write_text(graph, "# mine\n" GRAPH "\n");
+    struct server s = SERVE(graph);
+    const struct ph_json *room = parse_json(PHOSPHENE("top", s.url, "--json")->out);
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "160x90");
+    stop_server(&s);
+    CHECK_STATUS(PHOSPHENE("run", GRAPH, "-o", film, "-n", "30", "--offline"), 0);
+    s = SERVE(film);
+    room = parse_json(PHOSPHENE("top", s.url, "--json")->out);
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), "film.mp4");
+    stop_server(&s);
+}
+
 TEST(further_rooms_have_their_own_names)
 {
     struct server s = SERVE(GRAPH, "--room", "second=pattern size=32x32 -> jpeg -> live");
