@@ -140,7 +140,7 @@ static ph_err find_streams(struct ph_input *in)
     if (in->par.live && !in->par.device) {
         // enough for the parameter sets of a stream that is already running
         in->fmt->probesize = 1 << 20;
-        in->fmt->max_analyze_duration = AV_TIME_BASE;
+        in->fmt->max_analyze_duration = AV_TIME_BASE / 2;
         in->fmt->fps_probe_size = 0;
     }
     int ret = avformat_find_stream_info(in->fmt, NULL);
