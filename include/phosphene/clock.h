@@ -24,10 +24,10 @@ PH_API void ph_sleep_until_ns(int64_t when_ns);
 // is k * den / num seconds, rounded down once and not k times. num 0 = as fast as possible: always
 // due, and the stream time runs as at 60 per second.
 struct ph_ticker {
-    int64_t start_ns; // moment at which stream time is 0
-    int64_t num, den; // rate = num / den per second
-    uint64_t next;    // index of the next tick; only ever rises
-    uint64_t skipped; // ticks that were never delivered because the caller came too late
+    int64_t start_ns;    // moment at which stream time is 0
+    int64_t num, den;    // rate = num / den per second
+    uint64_t next;       // index of the next tick; only ever rises
+    uint64_t skipped;    // ticks that were never delivered because the caller came too late
     uint64_t base_index; // the present rate holds from this tick on,
     int64_t base_pts_ns; // whose stream time is this
 };

@@ -26,7 +26,7 @@ enum ph_port_flags {
     PH_PORT_MANY = 2, // input: several links may arrive here
     PH_PORT_EXTERNAL = 4, // input: fed by ph_node_push, not by a link in the graph text
     PH_PORT_OPTIONAL = 8, // input: may stay unconnected (HOLD ports may too)
-    PH_PORT_KEYED = 16,   // output: packets depend on earlier ones; links default to DROP_TO_KEY
+    PH_PORT_KEYED = 16, // output: packets depend on earlier ones; links default to DROP_TO_KEY
 };
 
 struct ph_port_info {

@@ -20,7 +20,7 @@ void ph_sleep_until_ns(int64_t when_ns)
 
 void ph_ticker_init(struct ph_ticker *t, int64_t start_ns, int64_t num, int64_t den)
 {
-    *t = (struct ph_ticker) { .start_ns = start_ns, .num = num, .den = den > 0 ? den : 1 };
+    *t = (struct ph_ticker){ .start_ns = start_ns, .num = num, .den = den > 0 ? den : 1 };
 }
 
 // Ticks per second as a fraction; "as fast as possible" counts stream time at 60.

@@ -12,9 +12,9 @@
 static ph_err replace(struct ph_graph *g, uint64_t id, struct ph_ast *ast,
                       struct ph_fault *fault)
 {
-    ph_err ret = graph_build(g, ast, fault);
+    ph_err ret = ph_graph_build(g, ast, fault);
     if (ret < 0) return ret;
-    graph_event(
+    ph_graph_event(
         g, &(struct ph_event){ PH_EVENT_EDITED, .id = id, .epoch = atomic_load(&g->epoch) });
     return PH_OK;
 }
@@ -47,8 +47,8 @@ static ph_err rebuild(struct ph_graph *g, uint64_t id, const char *node, const c
         return ret;
     }
     if ((ret = replace(g, 0, ast, fault)) < 0) return ret;
-    struct ph_node *n = graph_find(g, node);
-    return node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+    struct ph_node *n = ph_graph_find(g, node);
+    return ph_node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
 }
 
 static const char *nearest_node(const struct ph_graph *g, const char *name)
@@ -76,7 +76,7 @@ static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, cons
     }
     ph_err ret = ph_ast_set(g->ast, ast, param, value, fault); // also refuses unknown names
     if (ret < 0) return ret;
-    return node_post(graph_find(g, node), c, p->type == PH_TYPE_STRING ? value : NULL);
+    return ph_node_post(ph_graph_find(g, node), c, p->type == PH_TYPE_STRING ? value : NULL);
 }
 
 ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const char *param,
@@ -84,7 +84,7 @@ ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const cha
 {
     pthread_mutex_lock(&g->ctl);
     ph_err ret = set_locked(g, id, node, param, value, fault);
-    graph_poke_all(g);
+    ph_graph_poke_all(g);
     pthread_mutex_unlock(&g->ctl);
     return ret;
 }
@@ -111,14 +111,15 @@ static ph_err soft_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut)
     bool known = false;
     for (int i = 0; i < g->node_count; i++) {
         struct ph_node *n = g->nodes[i];
-        if (node_is_sink(n) && !sink) sink = n;
+        if (ph_node_is_sink(n) && !sink) sink = n;
         if (!n->info->cut) continue;
-        ph_err ret = node_post(n, (struct control){ .id = known ? 0 : id, .cut = cut }, NULL);
+        ph_err ret =
+            ph_node_post(n, (struct control){ .id = known ? 0 : id, .cut = cut }, NULL);
         if (ret < 0) return ret;
         known = true;
     }
     if (known || !sink) return PH_OK;
-    return node_post(sink, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+    return ph_node_post(sink, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
 }
 
 ph_err ph_graph_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut)
@@ -126,13 +127,13 @@ ph_err ph_graph_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut)
     pthread_mutex_lock(&g->ctl);
     if (!cut.hard && cut.chunks < 1) cut.chunks = 1;
     ph_err ret = cut.hard ? hard_cut(g, id) : soft_cut(g, id, cut);
-    graph_poke_all(g);
+    ph_graph_poke_all(g);
     pthread_mutex_unlock(&g->ctl);
     return ret;
 }
 
 // A sink has taken a frame: cuts whose epoch it shows are done.
-void graph_sink_frame(struct ph_graph *g, const struct ph_node *n)
+void ph_graph_sink_frame(struct ph_graph *g, const struct ph_node *n)
 {
     if (!atomic_load_explicit(&g->cuts_waiting, memory_order_acquire)) return;
     struct cut_wait *shown = NULL;
@@ -152,8 +153,8 @@ void graph_sink_frame(struct ph_graph *g, const struct ph_node *n)
     while (shown) {
         struct cut_wait *w = shown;
         shown = w->next;
-        graph_event(g, &(struct ph_event){ PH_EVENT_ACK, w->id, NULL, NULL, n->last_id,
-                                           n->last_epoch });
+        ph_graph_event(g, &(struct ph_event){ PH_EVENT_ACK, w->id, NULL, NULL, n->last_id,
+                                              n->last_epoch });
         free(w);
     }
 }

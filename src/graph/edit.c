@@ -51,11 +51,11 @@ static ph_err make_nodes(struct build *b, struct ph_fault *fault)
         const struct ph_ast_node *now = &b->ast->nodes[i];
         const struct ph_ast_node *was = b->g->ast ? ph_ast_find(b->g->ast, now->name) : NULL;
         if (can_go_on(was, now)) {
-            b->nodes[i] = graph_find(b->g, now->name);
+            b->nodes[i] = ph_graph_find(b->g, now->name);
             continue;
         }
         b->fresh[i] = true;
-        ph_err ret = node_create(&b->nodes[i], b->g, now, fault);
+        ph_err ret = ph_node_create(&b->nodes[i], b->g, now, fault);
         if (ret < 0) return ret;
     }
     return PH_OK;
@@ -83,7 +83,7 @@ static ph_err make_links(struct build *b)
         b->links[i] = find_old(b, l, queue);
         b->kept[i] = b->links[i] != NULL;
         if (b->kept[i]) continue;
-        if ((ret = link_create(&b->links[i], b->g)) < 0) return ret;
+        if ((ret = ph_link_create(&b->links[i], b->g)) < 0) return ret;
         struct ph_link *link = b->links[i];
         link->from = b->nodes[l->from];
         link->to = b->nodes[l->to];
@@ -211,7 +211,7 @@ static ph_err make_lanes(struct build *b)
         const char *name = "";
         for (int i = b->ast->node_count - 1; i >= 0; i--)
             if (b->ast->lane[i] == k) name = b->ast->nodes[i].name;
-        if ((ret = lane_create(&b->lanes[k], b->g, k, name)) < 0) return ret;
+        if ((ret = ph_lane_create(&b->lanes[k], b->g, k, name)) < 0) return ret;
         if ((ret = fill_lane(b, b->lanes[k])) < 0) return ret;
         count_starters(b, b->lanes[k]);
     }
@@ -251,7 +251,7 @@ static void update_params(struct build *b, int i)
     for (const struct ph_param *p = now->info->params; p && p->name; p++) {
         const char *text = param_text(now, p), *old = param_text(was, p);
         if (same_text(text, old)) continue;
-        node_store(b->nodes[i], p, text); // NULL = its default
+        ph_node_store(b->nodes[i], p, text); // NULL = its default
     }
 }
 
@@ -293,14 +293,14 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
     }
     for (int i = 0; i < b->ast->link_count; i++) set_policy(b, i);
     for (int i = 0; i < g->link_count; i++)
-        if (g->links[i]->from && !link_in_build(b, g->links[i])) link_destroy(&g->links[i]);
+        if (g->links[i]->from && !link_in_build(b, g->links[i])) ph_link_destroy(&g->links[i]);
     for (int i = 0; i < g->node_count; i++) {
         if (in_build(b, g->nodes[i])) continue;
-        node_drop_controls(g->nodes[i]);
+        ph_node_drop_controls(g->nodes[i]);
         g->nodes[i]->lane = NULL;
         gone[(*gone_count)++] = g->nodes[i];
     }
-    for (int i = 0; i < g->lane_count; i++) lane_destroy(&g->lanes[i]);
+    for (int i = 0; i < g->lane_count; i++) ph_lane_destroy(&g->lanes[i]);
     free(g->nodes);
     free(g->links);
     free(g->lanes);
@@ -318,16 +318,16 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
         g->links[i]->index = i;
     }
     enter_lanes(b);
-    for (int i = 0; i < g->node_count; i++) node_adopt_subscriptions(g->nodes[i]);
+    for (int i = 0; i < g->node_count; i++) ph_node_adopt_subscriptions(g->nodes[i]);
 }
 
 static void discard(struct build *b)
 {
     for (int i = 0; b->fresh && i < b->ast->node_count; i++)
-        if (b->fresh[i]) node_destroy(&b->nodes[i]);
+        if (b->fresh[i]) ph_node_destroy(&b->nodes[i]);
     for (int i = 0; b->kept && i < b->ast->link_count; i++)
-        if (!b->kept[i]) link_destroy(&b->links[i]);
-    for (int k = 0; b->lanes && k < b->ast->lanes; k++) lane_destroy(&b->lanes[k]);
+        if (!b->kept[i]) ph_link_destroy(&b->links[i]);
+    for (int k = 0; b->lanes && k < b->ast->lanes; k++) ph_lane_destroy(&b->lanes[k]);
     free(b->nodes);
     free(b->links);
     free(b->lanes);
@@ -366,7 +366,7 @@ static ph_err prepare(struct build *b, struct ph_fault *fault)
     return PH_OK;
 }
 
-ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault)
+ph_err ph_graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault)
 {
     struct build b = { .g = g, .ast = ast };
     int nodes = ast->node_count, gone_count = 0;
@@ -381,18 +381,18 @@ ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *faul
     }
     if (g->started) {
         atomic_store(&g->pausing, true);
-        graph_join_lanes(g);
+        ph_graph_join_lanes(g);
         atomic_store(&g->pausing, false);
     }
-    journal_edit_begin(g);
+    ph_journal_edit_begin(g);
     pthread_rwlock_wrlock(&g->topo);
     swap_in(&b, gone, &gone_count);
     pthread_rwlock_unlock(&g->topo);
-    journal_edit_end(g);
+    ph_journal_edit_end(g);
     // the lanes of a replay are started by who prepared their scripts
-    if (g->started && !g->replay && !atomic_load(&g->stopping)) graph_start_lanes(g);
+    if (g->started && !g->replay && !atomic_load(&g->stopping)) ph_graph_start_lanes(g);
     free_scratch(&b, nodes);
-    for (int i = 0; i < gone_count; i++) node_destroy(&gone[i]);
+    for (int i = 0; i < gone_count; i++) ph_node_destroy(&gone[i]);
     free(gone);
     return PH_OK;
 }

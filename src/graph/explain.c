@@ -33,7 +33,7 @@ static void explain_links(struct ph_buf *b, const struct ph_graph *g, int node)
         else if (l->queue)
             ph_buf_puts(b, "  (same lane: a call)");
         if (in->flags & PH_PORT_HOLD) ph_buf_puts(b, "  held");
-        ph_buf_printf(b, "  [%s]\n", mem_name(transfer_common(out, in)));
+        ph_buf_printf(b, "  [%s]\n", mem_name(ph_transfer_common(out, in)));
     }
 }
 

@@ -9,48 +9,48 @@
 
 // --- small things every part asks for
 
-int64_t graph_now_ns(const struct ph_graph *g)
+int64_t ph_graph_now_ns(const struct ph_graph *g)
 {
     return g->par.mode == PH_STEPPED ? atomic_load_explicit(&g->vnow_ns, memory_order_relaxed)
                                      : ph_now_ns();
 }
 
-void graph_event(struct ph_graph *g, const struct ph_event *e)
+void ph_graph_event(struct ph_graph *g, const struct ph_event *e)
 {
     if (g->par.event) g->par.event(g->par.opaque, e);
 }
 
-struct ph_node *graph_find(struct ph_graph *g, const char *name)
+struct ph_node *ph_graph_find(struct ph_graph *g, const char *name)
 {
     for (int i = 0; i < g->node_count; i++)
         if (!strcmp(g->nodes[i]->name, name)) return g->nodes[i];
     return NULL;
 }
 
-bool graph_awake(struct ph_graph *g)
+bool ph_graph_awake(struct ph_graph *g)
 {
     bool sinks = false;
     if (g->par.mode != PH_LIVE || g->par.always_on) return true;
     for (int i = 0; i < g->node_count; i++) {
-        if (!node_is_sink(g->nodes[i])) continue;
+        if (!ph_node_is_sink(g->nodes[i])) continue;
         sinks = true;
-        if (node_wants(g->nodes[i], PH_CODEC_NONE)) return true;
+        if (ph_node_wants(g->nodes[i], PH_CODEC_NONE)) return true;
     }
     return !sinks;
 }
 
-void graph_poke_all(struct ph_graph *g)
+void ph_graph_poke_all(struct ph_graph *g)
 {
-    for (int i = 0; i < g->lane_count; i++) lane_poke(g->lanes[i]);
+    for (int i = 0; i < g->lane_count; i++) ph_lane_poke(g->lanes[i]);
 }
 
-void graph_lane_done(struct ph_graph *g)
+void ph_graph_lane_done(struct ph_graph *g)
 {
     if (atomic_fetch_sub(&g->lanes_running, 1) != 1) return;
     pthread_mutex_lock(&g->done_lock);
     pthread_cond_broadcast(&g->done_cond);
     pthread_mutex_unlock(&g->done_lock);
-    graph_event(g, &(struct ph_event){ .type = PH_EVENT_EOF });
+    ph_graph_event(g, &(struct ph_event){ .type = PH_EVENT_EOF });
 }
 
 // --- life
@@ -90,8 +90,8 @@ ph_err ph_graph_create(struct ph_graph **out, const char *text,
     init_locks(g);
     struct ph_ast *ast = NULL;
     PH_TRY(ph_ast_parse(&ast, text, g->types, fault));
-    PH_TRY(graph_build(g, ast, fault)); // takes ast
-    if (g->par.journal) PH_TRY(journal_open(&g->journal, g->par.journal, g, fault));
+    PH_TRY(ph_graph_build(g, ast, fault)); // takes ast
+    if (g->par.journal) PH_TRY(ph_journal_open(&g->journal, g->par.journal, g, fault));
     *out = g;
     return PH_OK;
 fail:
@@ -99,25 +99,25 @@ fail:
     return ret;
 }
 
-void graph_start_lanes(struct ph_graph *g)
+void ph_graph_start_lanes(struct ph_graph *g)
 {
     int running = 0;
     for (int i = 0; i < g->lane_count; i++) running += !atomic_load(&g->lanes[i]->done);
     atomic_store(&g->lanes_running, running);
     for (int i = 0; i < g->lane_count && g->par.mode != PH_STEPPED; i++)
-        if (!atomic_load(&g->lanes[i]->done)) lane_start(g->lanes[i]);
+        if (!atomic_load(&g->lanes[i]->done)) ph_lane_start(g->lanes[i]);
 }
 
 // Lanes look at stopping and pausing between runs; hold ports of OFFLINE graphs wait on links.
-void graph_join_lanes(struct ph_graph *g)
+void ph_graph_join_lanes(struct ph_graph *g)
 {
-    graph_poke_all(g);
+    ph_graph_poke_all(g);
     for (int i = 0; i < g->link_count; i++) {
         pthread_mutex_lock(&g->links[i]->lock);
         pthread_cond_broadcast(&g->links[i]->changed);
         pthread_mutex_unlock(&g->links[i]->lock);
     }
-    for (int i = 0; i < g->lane_count; i++) lane_join(g->lanes[i]);
+    for (int i = 0; i < g->lane_count; i++) ph_lane_join(g->lanes[i]);
 }
 
 ph_err ph_graph_start(struct ph_graph *g)
@@ -127,7 +127,7 @@ ph_err ph_graph_start(struct ph_graph *g)
     if (!g->started) {
         g->started = true;
         g->started_ns = ph_now_ns();
-        graph_start_lanes(g);
+        ph_graph_start_lanes(g);
     }
     pthread_mutex_unlock(&g->ctl);
     return PH_OK;
@@ -137,7 +137,7 @@ void ph_graph_stop(struct ph_graph *g)
 {
     atomic_store(&g->stopping, true);
     pthread_mutex_lock(&g->ctl);
-    graph_join_lanes(g);
+    ph_graph_join_lanes(g);
     pthread_mutex_unlock(&g->ctl);
     pthread_mutex_lock(&g->done_lock);
     pthread_cond_broadcast(&g->done_cond);
@@ -174,11 +174,12 @@ void ph_graph_destroy(struct ph_graph **out)
     *out = NULL;
     if (!g) return;
     ph_graph_stop(g);
-    journal_close(&g->journal, g);
+    ph_journal_close(&g->journal, g);
     for (int i = 0; i < g->link_count; i++)
-        if (g->links[i]->from) link_destroy(&g->links[i]); // external ones go with their node
-    for (int i = 0; i < g->node_count; i++) node_destroy(&g->nodes[i]);
-    for (int i = 0; i < g->lane_count; i++) lane_destroy(&g->lanes[i]);
+        if (g->links[i]->from)
+            ph_link_destroy(&g->links[i]); // external ones go with their node
+    for (int i = 0; i < g->node_count; i++) ph_node_destroy(&g->nodes[i]);
+    for (int i = 0; i < g->lane_count; i++) ph_lane_destroy(&g->lanes[i]);
     while (g->cuts) {
         struct cut_wait *c = g->cuts;
         g->cuts = c->next;
@@ -202,7 +203,7 @@ void ph_graph_destroy(struct ph_graph **out)
 static int64_t next_event(struct ph_lane *lane, int64_t now_ns)
 {
     if (lane->finishing) return lane->busy_until_ns;
-    int64_t due = lane_due_ns(lane, now_ns);
+    int64_t due = ph_lane_due_ns(lane, now_ns);
     if (due == PH_NEVER) return due;
     if (due < lane->busy_until_ns) due = lane->busy_until_ns;
     return due < now_ns ? now_ns : due;
@@ -212,12 +213,12 @@ static void step_lane(struct ph_lane *lane)
 {
     if (lane->finishing) {
         lane->finishing = false;
-        lane_commit(lane);
+        ph_lane_commit(lane);
         return;
     }
-    lane_run(lane);
+    ph_lane_run(lane);
     if (!lane->work_ns) {
-        lane_commit(lane);
+        ph_lane_commit(lane);
         return;
     }
     // what it made appears when its work is over, and until then it takes nothing new
@@ -230,10 +231,10 @@ ph_err ph_graph_step(struct ph_graph *g, int64_t until_ns)
     if (g->par.mode != PH_STEPPED) return PH_EINVAL;
     if (!g->started) {
         g->started = true;
-        graph_start_lanes(g);
+        ph_graph_start_lanes(g);
     }
     for (;;) {
-        int64_t now = graph_now_ns(g), best_ns = PH_NEVER;
+        int64_t now = ph_graph_now_ns(g), best_ns = PH_NEVER;
         struct ph_lane *best = NULL;
         for (int i = 0; i < g->lane_count; i++) {
             int64_t t = next_event(g->lanes[i], now);
@@ -247,7 +248,7 @@ ph_err ph_graph_step(struct ph_graph *g, int64_t until_ns)
         atomic_store(&g->vnow_ns, best_ns);
         step_lane(best);
     }
-    if (graph_now_ns(g) < until_ns) atomic_store(&g->vnow_ns, until_ns);
+    if (ph_graph_now_ns(g) < until_ns) atomic_store(&g->vnow_ns, until_ns);
     return atomic_load(&g->lanes_running) <= 0 ? PH_EOF : PH_MORE;
 }
 
@@ -257,7 +258,7 @@ ph_err ph_graph_push(struct ph_graph *g, const char *node, struct ph_frame **f)
 {
     ph_err ret = PH_ENOENT;
     pthread_rwlock_rdlock(&g->topo);
-    struct ph_node *n = graph_find(g, node);
+    struct ph_node *n = ph_graph_find(g, node);
     for (int i = 0; n && i < n->in_count; i++) {
         if (!(n->in[i].info->flags & PH_PORT_EXTERNAL)) continue;
         ret = ph_node_push(n, i, f);
@@ -275,7 +276,7 @@ ph_err ph_graph_subscribe(struct ph_graph *g, const char *node, struct ph_subscr
     s->sub = sub;
     strncpy(s->node, node, sizeof s->node - 1);
     pthread_rwlock_wrlock(&g->topo);
-    struct ph_node *n = graph_find(g, node);
+    struct ph_node *n = ph_graph_find(g, node);
     if (n) {
         pthread_mutex_lock(&n->sub_lock);
         s->next = n->subs;
@@ -285,7 +286,7 @@ ph_err ph_graph_subscribe(struct ph_graph *g, const char *node, struct ph_subscr
         s->next = g->orphans;
         g->orphans = s;
     }
-    graph_poke_all(g);
+    ph_graph_poke_all(g);
     pthread_rwlock_unlock(&g->topo);
     return PH_OK;
 }
@@ -318,6 +319,6 @@ void ph_graph_unsubscribe(struct ph_graph *g, struct ph_subscriber *sub)
 void ph_graph_wake(struct ph_graph *g)
 {
     pthread_rwlock_rdlock(&g->topo);
-    graph_poke_all(g);
+    ph_graph_poke_all(g);
     pthread_rwlock_unlock(&g->topo);
 }

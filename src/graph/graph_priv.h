@@ -66,19 +66,19 @@ struct ph_link {
     _Atomic uint64_t passed, dropped_full, dropped_epoch, dropped_stale;
 };
 
-ph_err link_create(struct ph_link **out, struct ph_graph *g);
-void link_destroy(struct ph_link **l);
+ph_err ph_link_create(struct ph_link **out, struct ph_graph *g);
+void ph_link_destroy(struct ph_link **l);
 // Takes f. false = BLOCK and full (only asked for external pushes; f is then not taken).
-bool link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_refuse);
-void link_stage(struct ph_link *l, struct ph_frame *f); // PH_STEPPED
-void link_commit(struct ph_link *l, int64_t now_ns);    // pushes what was staged
-void link_close(struct ph_link *l);                     // eof
-bool link_full(struct ph_link *l);                      // BLOCK and no room for one more
-bool link_has(struct ph_link *l);                       // an item is queued (not the inbox)
-bool link_ended(struct ph_link *l);                     // eof and nothing left, inbox included
+bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_refuse);
+void ph_link_stage(struct ph_link *l, struct ph_frame *f); // PH_STEPPED
+void ph_link_commit(struct ph_link *l, int64_t now_ns);    // pushes what was staged
+void ph_link_close(struct ph_link *l);                     // eof
+bool ph_link_full(struct ph_link *l);                      // BLOCK and no room for one more
+bool ph_link_has(struct ph_link *l);                       // an item is queued (not the inbox)
+bool ph_link_ended(struct ph_link *l); // eof and nothing left, inbox included
 // Pops the oldest whose epoch is not below min_epoch; older ones are dropped and counted.
-bool link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out);
-void link_clear(struct ph_link *l); // drops all that is queued and held
+bool ph_link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out);
+void ph_link_clear(struct ph_link *l); // drops all that is queued and held
 
 // --- node.c
 
@@ -155,22 +155,22 @@ struct ph_node {
     struct ph_rate rate; // frames out (sinks: in)
 };
 
-ph_err node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
-                   struct ph_fault *fault);
-void node_destroy(struct ph_node **n);            // closes it
-void node_adopt_subscriptions(struct ph_node *n); // under topo (write)
+ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
+                      struct ph_fault *fault);
+void ph_node_destroy(struct ph_node **n);            // closes it
+void ph_node_adopt_subscriptions(struct ph_node *n); // under topo (write)
 // Runs process() as often as there is work in this run of the lane. True when it did something.
-bool node_run(struct ph_node *n);
-int64_t node_due_ns(struct ph_node *n, int64_t now_ns); // sources
-bool node_wants(struct ph_node *n, enum ph_codec codec);
-bool node_is_sink(const struct ph_node *n);
-void node_take_controls(struct ph_node *n);
-void node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
+bool ph_node_run(struct ph_node *n);
+int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns); // sources
+bool ph_node_wants(struct ph_node *n, enum ph_codec codec);
+bool ph_node_is_sink(const struct ph_node *n);
+void ph_node_take_controls(struct ph_node *n);
+void ph_node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
 // A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
-ph_err node_post(struct ph_node *n, struct control c, const char *text); // thread: ctl
+ph_err ph_node_post(struct ph_node *n, struct control c, const char *text); // thread: ctl
 // text NULL = the default. Lanes are parked.
-ph_err node_store(struct ph_node *n, const struct ph_param *p, const char *text);
-union ph_value node_value(const struct ph_node *n, const struct ph_param *p);
+ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *text);
+union ph_value ph_node_value(const struct ph_node *n, const struct ph_param *p);
 
 // --- lane.c
 
@@ -222,16 +222,16 @@ struct ph_lane {
     _Atomic uint64_t trace_count;
 };
 
-ph_err lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name);
-void lane_destroy(struct ph_lane **lane);
-ph_err lane_start(struct ph_lane *lane);
-void lane_join(struct ph_lane *lane);
-void lane_poke(struct ph_lane *lane);                      // thread: any
-int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns); // INT64_MIN = now, PH_NEVER
-void lane_run(struct ph_lane *lane);
-void lane_observe_epoch(struct ph_lane *lane, uint32_t epoch);
-void lane_commit(struct ph_lane *lane);
-double lane_busy(const struct ph_lane *lane);
+ph_err ph_lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name);
+void ph_lane_destroy(struct ph_lane **lane);
+ph_err ph_lane_start(struct ph_lane *lane);
+void ph_lane_join(struct ph_lane *lane);
+void ph_lane_poke(struct ph_lane *lane);                      // thread: any
+int64_t ph_lane_due_ns(struct ph_lane *lane, int64_t now_ns); // INT64_MIN = now, PH_NEVER
+void ph_lane_run(struct ph_lane *lane);
+void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch);
+void ph_lane_commit(struct ph_lane *lane);
+double ph_lane_busy(const struct ph_lane *lane);
 
 // --- graph.c
 
@@ -280,38 +280,38 @@ struct ph_graph {
     struct replay *replay;
 };
 
-int64_t graph_now_ns(const struct ph_graph *g);
-bool graph_awake(struct ph_graph *g);
-void graph_event(struct ph_graph *g, const struct ph_event *e);
-void graph_lane_done(struct ph_graph *g);
-void graph_poke_all(struct ph_graph *g);
-void graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
-struct ph_node *graph_find(struct ph_graph *g, const char *name);
-ph_err graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault); // edit.c
-void graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts them
-void graph_join_lanes(struct ph_graph *g);
+int64_t ph_graph_now_ns(const struct ph_graph *g);
+bool ph_graph_awake(struct ph_graph *g);
+void ph_graph_event(struct ph_graph *g, const struct ph_event *e);
+void ph_graph_lane_done(struct ph_graph *g);
+void ph_graph_poke_all(struct ph_graph *g);
+void ph_graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
+struct ph_node *ph_graph_find(struct ph_graph *g, const char *name);
+ph_err ph_graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault); // edit.c
+void ph_graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts them
+void ph_graph_join_lanes(struct ph_graph *g);
 
 // --- journal.c: written while a graph runs; nothing when it has none
 
-ph_err journal_open(struct journal **out, const char *path, const struct ph_graph *g,
-                    struct ph_fault *fault);
-void journal_close(struct journal **j, struct ph_graph *g);
-void journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item);
-void journal_tick(struct ph_node *n, uint64_t expected);
-void journal_epoch(struct ph_lane *lane);
-void journal_set(struct ph_node *n, const struct control *c);
-void journal_cut(struct ph_node *n, int chunks);
-void journal_edit_begin(struct ph_graph *g); // lanes parked, old graph
-void journal_edit_end(struct ph_graph *g);   // lanes parked, new graph
-void journal_metric(struct ph_node *n, const char *name, const char *text);
+ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_graph *g,
+                       struct ph_fault *fault);
+void ph_journal_close(struct journal **j, struct ph_graph *g);
+void ph_journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item);
+void ph_journal_tick(struct ph_node *n, uint64_t expected);
+void ph_journal_epoch(struct ph_lane *lane);
+void ph_journal_set(struct ph_node *n, const struct control *c);
+void ph_journal_cut(struct ph_node *n, int chunks);
+void ph_journal_edit_begin(struct ph_graph *g); // lanes parked, old graph
+void ph_journal_edit_end(struct ph_graph *g);   // lanes parked, new graph
+void ph_journal_metric(struct ph_node *n, const char *name, const char *text);
 // Replay: what the node was told then; -1 when this is no replay.
-int journal_recall(struct ph_node *n, const char *name, char *text, size_t size);
-void journal_remember(struct ph_node *n, const char *name, const char *text);
+int ph_journal_recall(struct ph_node *n, const char *name, char *text, size_t size);
+void ph_journal_remember(struct ph_node *n, const char *name, const char *text);
 
 // --- replay.c: the lanes of a replayed graph follow scripts
 
-bool replay_over(const struct ph_lane *lane); // this lane has made all its runs
-void replay_step(struct ph_lane *lane);       // instead of taking inputs, controls and ticks
-bool replay_keeps(struct ph_link *l);         // the item just numbered l->pushed is wanted
+bool ph_replay_over(const struct ph_lane *lane); // this lane has made all its runs
+void ph_replay_step(struct ph_lane *lane);       // instead of taking inputs, controls and ticks
+bool ph_replay_keeps(struct ph_link *l);         // the item just numbered l->pushed is wanted
 
 #endif

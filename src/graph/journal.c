@@ -106,8 +106,8 @@ static void put_head(struct ph_buf *b, const struct ph_lane *lane)
                   (unsigned long long) atomic_load_explicit(&lane->run, memory_order_relaxed));
 }
 
-ph_err journal_open(struct journal **out, const char *path, const struct ph_graph *g,
-                    struct ph_fault *fault)
+ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_graph *g,
+                       struct ph_fault *fault)
 {
     struct journal *j = calloc(1, sizeof *j);
     if (!j) return ph_fail(fault, PH_ENOMEM, "journal", "out of memory");
@@ -133,7 +133,7 @@ ph_err journal_open(struct journal **out, const char *path, const struct ph_grap
     return PH_OK;
 }
 
-void journal_close(struct journal **out, struct ph_graph *g)
+void ph_journal_close(struct journal **out, struct ph_graph *g)
 {
     struct journal *j = *out;
     *out = NULL;
@@ -151,14 +151,14 @@ void journal_close(struct journal **out, struct ph_graph *g)
     free(j);
 }
 
-void journal_edit_begin(struct ph_graph *g)
+void ph_journal_edit_begin(struct ph_graph *g)
 {
     if (!g->journal) return;
     put_ends(begin(g->journal), g);
     end(g->journal);
 }
 
-void journal_edit_end(struct ph_graph *g)
+void ph_journal_edit_end(struct ph_graph *g)
 {
     if (!g->journal) return;
     put_segment(begin(g->journal), g);
@@ -211,7 +211,7 @@ static void put_frame(struct ph_buf *b, const struct ph_frame *f)
         put_picture(b, f);
 }
 
-void journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item)
+void ph_journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item *item)
 {
     struct journal *j = lane->graph->journal;
     if (!j || !l->queue) return;
@@ -228,7 +228,7 @@ void journal_pop(struct ph_lane *lane, struct ph_link *l, const struct link_item
     end(j);
 }
 
-void journal_tick(struct ph_node *n, uint64_t expected)
+void ph_journal_tick(struct ph_node *n, uint64_t expected)
 {
     struct journal *j = n->graph->journal;
     if (!j || (n->lane->one_source && n->tick.index == expected)) return;
@@ -240,7 +240,7 @@ void journal_tick(struct ph_node *n, uint64_t expected)
     end(j);
 }
 
-void journal_epoch(struct ph_lane *lane)
+void ph_journal_epoch(struct ph_lane *lane)
 {
     struct journal *j = lane->graph->journal;
     if (!j) return;
@@ -250,7 +250,7 @@ void journal_epoch(struct ph_lane *lane)
     end(j);
 }
 
-void journal_set(struct ph_node *n, const struct control *c)
+void ph_journal_set(struct ph_node *n, const struct control *c)
 {
     struct journal *j = n->graph->journal;
     char value[64];
@@ -273,7 +273,7 @@ void journal_set(struct ph_node *n, const struct control *c)
 }
 
 // A soft cut that a node is given.
-void journal_cut(struct ph_node *n, int chunks)
+void ph_journal_cut(struct ph_node *n, int chunks)
 {
     struct journal *j = n->graph->journal;
     if (!j) return;
@@ -297,7 +297,7 @@ static struct metric_memo *memo_of(struct ph_node *n, const char *name)
     return NULL;
 }
 
-void journal_metric(struct ph_node *n, const char *name, const char *text)
+void ph_journal_metric(struct ph_node *n, const char *name, const char *text)
 {
     struct journal *j = n->graph->journal;
     struct metric_memo *m = j ? memo_of(n, name) : NULL;
@@ -315,13 +315,13 @@ void journal_metric(struct ph_node *n, const char *name, const char *text)
     end(j);
 }
 
-void journal_remember(struct ph_node *n, const char *name, const char *text)
+void ph_journal_remember(struct ph_node *n, const char *name, const char *text)
 {
     struct metric_memo *m = memo_of(n, name);
     if (m) snprintf(m->text, sizeof m->text, "%s", text);
 }
 
-int journal_recall(struct ph_node *n, const char *name, char *text, size_t size)
+int ph_journal_recall(struct ph_node *n, const char *name, char *text, size_t size)
 {
     struct metric_memo *m = n->graph->replay ? memo_of(n, name) : NULL;
     return m ? snprintf(text, size, "%s", m->text) : -1;

@@ -10,7 +10,7 @@
 
 #define RELAXED memory_order_relaxed
 
-ph_err lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name)
+ph_err ph_lane_create(struct ph_lane **out, struct ph_graph *g, int index, const char *name)
 {
     struct ph_lane *lane = calloc(1, sizeof *lane);
     *out = lane;
@@ -27,11 +27,11 @@ ph_err lane_create(struct ph_lane **out, struct ph_graph *g, int index, const ch
     pthread_condattr_destroy(&attr);
     lane->trace = calloc(TRACE_EVENTS, sizeof *lane->trace);
     if (lane->trace) return PH_OK;
-    lane_destroy(out);
+    ph_lane_destroy(out);
     return PH_ENOMEM;
 }
 
-void lane_destroy(struct ph_lane **out)
+void ph_lane_destroy(struct ph_lane **out)
 {
     struct ph_lane *lane = *out;
     *out = NULL;
@@ -46,7 +46,7 @@ void lane_destroy(struct ph_lane **out)
     free(lane);
 }
 
-void lane_poke(struct ph_lane *lane)
+void ph_lane_poke(struct ph_lane *lane)
 {
     pthread_mutex_lock(&lane->lock);
     lane->poked = true;
@@ -66,8 +66,8 @@ static bool input_waits(struct ph_lane *lane)
     for (int i = 0; i < lane->in_count; i++) {
         struct ph_link *l = lane->in[i];
         if (is_hold(l) || l->to->done) continue;
-        if (l->inbox.frame || link_has(l)) return true;
-        if (!l->to->in[l->to_port].eof_told && link_ended(l)) return true;
+        if (l->inbox.frame || ph_link_has(l)) return true;
+        if (!l->to->in[l->to_port].eof_told && ph_link_ended(l)) return true;
     }
     return false;
 }
@@ -78,17 +78,17 @@ static bool control_waits(const struct ph_lane *lane)
            lane->control_seen;
 }
 
-int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns)
+int64_t ph_lane_due_ns(struct ph_lane *lane, int64_t now_ns)
 {
     int64_t due = PH_NEVER;
     if (atomic_load_explicit(&lane->done, RELAXED)) return PH_NEVER;
     if (control_waits(lane) && !lane->graph->replay) return INT64_MIN;
     for (int i = 0; i < lane->blocking_count; i++)
-        if (link_full(lane->blocking[i])) return PH_NEVER; // its consumer will poke
+        if (ph_link_full(lane->blocking[i])) return PH_NEVER; // its consumer will poke
     if (lane->graph->replay || input_waits(lane)) return INT64_MIN;
     for (int i = 0; i < lane->node_count; i++) {
         struct ph_node *n = lane->nodes[i];
-        int64_t t = n->source ? node_due_ns(n, now_ns) : PH_NEVER;
+        int64_t t = n->source ? ph_node_due_ns(n, now_ns) : PH_NEVER;
         if (t < due) due = t;
     }
     return due;
@@ -96,11 +96,11 @@ int64_t lane_due_ns(struct ph_lane *lane, int64_t now_ns)
 
 // --- one run
 
-void lane_observe_epoch(struct ph_lane *lane, uint32_t epoch)
+void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch)
 {
     if (epoch == lane->epoch) return;
     lane->epoch = epoch;
-    journal_epoch(lane);
+    ph_journal_epoch(lane);
     for (int i = 0; i < lane->node_count; i++) {
         struct ph_node *n = lane->nodes[i];
         for (int p = 0; p < n->in_count; p++)
@@ -115,7 +115,7 @@ static void take_controls(struct ph_lane *lane)
 {
     if (!control_waits(lane)) return;
     lane->control_seen = atomic_load_explicit(&lane->graph->control_seq, memory_order_acquire);
-    for (int i = 0; i < lane->node_count; i++) node_take_controls(lane->nodes[i]);
+    for (int i = 0; i < lane->node_count; i++) ph_node_take_controls(lane->nodes[i]);
 }
 
 // At most one frame of each trigger link per run. A frame may carry an epoch that this lane has
@@ -125,14 +125,14 @@ static void take_inputs(struct ph_lane *lane)
     for (int i = 0; i < lane->in_count; i++) {
         struct ph_link *l = lane->in[i];
         if (is_hold(l) || l->inbox.frame) continue;
-        if (!link_pop(l, lane->epoch, &l->inbox)) {
+        if (!ph_link_pop(l, lane->epoch, &l->inbox)) {
             l->inbox.frame = NULL;
             continue;
         }
-        journal_pop(lane, l, &l->inbox);
+        ph_journal_pop(lane, l, &l->inbox);
         l->last_seq = l->inbox.seq;
         if ((int32_t) (l->inbox.frame->epoch - lane->epoch) > 0)
-            lane_observe_epoch(lane, l->inbox.frame->epoch);
+            ph_lane_observe_epoch(lane, l->inbox.frame->epoch);
     }
     for (int i = 0; i < lane->in_count; i++) {
         struct ph_link *l = lane->in[i];
@@ -157,7 +157,7 @@ static void note_busy(struct ph_lane *lane, int64_t end_ns)
     atomic_store_explicit(&lane->busy_at, end_ns, RELAXED);
 }
 
-double lane_busy(const struct ph_lane *lane)
+double ph_lane_busy(const struct ph_lane *lane)
 {
     int64_t age = ph_now_ns() - atomic_load_explicit(&lane->busy_at, RELAXED);
     if (age > 2 * PH_SECOND_NS) return 0;
@@ -168,7 +168,7 @@ static void mark_due(struct ph_lane *lane)
 {
     for (int i = 0; i < lane->node_count; i++) {
         struct ph_node *n = lane->nodes[i];
-        if (n->source && !n->done) n->due_now = node_due_ns(n, lane->now_ns) <= lane->now_ns;
+        if (n->source && !n->done) n->due_now = ph_node_due_ns(n, lane->now_ns) <= lane->now_ns;
     }
 }
 
@@ -179,33 +179,33 @@ static bool all_done(const struct ph_lane *lane)
     return true;
 }
 
-void lane_run(struct ph_lane *lane)
+void ph_lane_run(struct ph_lane *lane)
 {
     struct ph_graph *g = lane->graph;
     bool did = false;
-    lane->now_ns = graph_now_ns(g);
+    lane->now_ns = ph_graph_now_ns(g);
     lane->work_ns = 0;
     if (g->replay) {
-        replay_step(lane);
+        ph_replay_step(lane);
     } else {
         take_controls(lane);
-        lane_observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
+        ph_lane_observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
         take_inputs(lane);
         mark_due(lane);
     }
-    for (int i = 0; i < lane->node_count; i++) did |= node_run(lane->nodes[i]);
+    for (int i = 0; i < lane->node_count; i++) did |= ph_node_run(lane->nodes[i]);
     if (did) {
         atomic_store_explicit(&lane->run, atomic_load_explicit(&lane->run, RELAXED) + 1,
                               RELAXED);
         if (g->par.mode != PH_STEPPED) note_busy(lane, ph_now_ns());
     }
-    if (all_done(lane) && !atomic_exchange(&lane->done, true)) graph_lane_done(g);
+    if (all_done(lane) && !atomic_exchange(&lane->done, true)) ph_graph_lane_done(g);
 }
 
-void lane_commit(struct ph_lane *lane)
+void ph_lane_commit(struct ph_lane *lane)
 {
     for (int i = 0; i < lane->leaving_count; i++)
-        link_commit(lane->leaving[i], graph_now_ns(lane->graph));
+        ph_link_commit(lane->leaving[i], ph_graph_now_ns(lane->graph));
 }
 
 // --- its thread
@@ -217,8 +217,8 @@ static bool wait_for_work(struct ph_lane *lane)
     for (;;) {
         if (atomic_load(&g->stopping) || atomic_load(&g->pausing)) return false;
         if (atomic_load_explicit(&lane->done, RELAXED)) return false;
-        if (g->replay && replay_over(lane)) return false;
-        int64_t now = ph_now_ns(), due = lane_due_ns(lane, now);
+        if (g->replay && ph_replay_over(lane)) return false;
+        int64_t now = ph_now_ns(), due = ph_lane_due_ns(lane, now);
         if (due <= now) return true;
         struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };
         pthread_mutex_lock(&lane->lock);
@@ -237,17 +237,17 @@ static void *lane_main(void *opaque)
     char name[16];
     snprintf(name, sizeof name, "ph:%.12s", lane->name);
     pthread_setname_np(pthread_self(), name);
-    while (wait_for_work(lane)) lane_run(lane);
+    while (wait_for_work(lane)) ph_lane_run(lane);
     return NULL;
 }
 
-ph_err lane_start(struct ph_lane *lane)
+ph_err ph_lane_start(struct ph_lane *lane)
 {
     lane->started = pthread_create(&lane->thread, NULL, lane_main, lane) == 0;
     return lane->started ? PH_OK : PH_ENOMEM;
 }
 
-void lane_join(struct ph_lane *lane)
+void ph_lane_join(struct ph_lane *lane)
 {
     if (lane->started) pthread_join(lane->thread, NULL);
     lane->started = false;

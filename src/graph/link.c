@@ -11,7 +11,7 @@ static void count(_Atomic uint64_t *c)
     atomic_fetch_add_explicit(c, 1, RELAXED);
 }
 
-ph_err link_create(struct ph_link **out, struct ph_graph *g)
+ph_err ph_link_create(struct ph_link **out, struct ph_graph *g)
 {
     struct ph_link *l = calloc(1, sizeof *l);
     *out = l;
@@ -30,7 +30,7 @@ static void ring_clear(struct link_ring *r)
     }
 }
 
-void link_clear(struct ph_link *l)
+void ph_link_clear(struct ph_link *l)
 {
     pthread_mutex_lock(&l->lock);
     ring_clear(&l->ring);
@@ -41,12 +41,12 @@ void link_clear(struct ph_link *l)
     ph_frame_unref(&l->held);
 }
 
-void link_destroy(struct ph_link **out)
+void ph_link_destroy(struct ph_link **out)
 {
     struct ph_link *l = *out;
     *out = NULL;
     if (!l) return;
-    link_clear(l);
+    ph_link_clear(l);
     free(l->ring.items);
     free(l->staged.items);
     pthread_cond_destroy(&l->changed);
@@ -115,7 +115,7 @@ static bool make_room(struct ph_link *l, const struct ph_frame *f)
 static bool push_locked(struct ph_link *l, struct ph_frame *f, int64_t now_ns)
 {
     l->pushed++;
-    if (l->needs && !replay_keeps(l)) {
+    if (l->needs && !ph_replay_keeps(l)) {
         ph_frame_unref(&f);
         return false;
     }
@@ -129,7 +129,7 @@ static bool push_locked(struct ph_link *l, struct ph_frame *f, int64_t now_ns)
     return false;
 }
 
-bool link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_refuse)
+bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_refuse)
 {
     if (!l->queue) {
         push_locked(l, f, now_ns); // one lane on both sides
@@ -140,30 +140,30 @@ bool link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool may_r
     if (!refuse) push_locked(l, f, now_ns);
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
-    if (!refuse && l->to->lane) lane_poke(l->to->lane);
+    if (!refuse && l->to->lane) ph_lane_poke(l->to->lane);
     return !refuse;
 }
 
-void link_stage(struct ph_link *l, struct ph_frame *f)
+void ph_link_stage(struct ph_link *l, struct ph_frame *f)
 {
     if (!ring_put(&l->staged, (struct link_item){ .frame = f })) ph_frame_unref(&f);
 }
 
-void link_commit(struct ph_link *l, int64_t now_ns)
+void ph_link_commit(struct ph_link *l, int64_t now_ns)
 {
-    while (l->staged.count) link_push(l, ring_get(&l->staged).frame, now_ns, false);
+    while (l->staged.count) ph_link_push(l, ring_get(&l->staged).frame, now_ns, false);
 }
 
-void link_close(struct ph_link *l)
+void ph_link_close(struct ph_link *l)
 {
     pthread_mutex_lock(&l->lock);
     l->eof = true;
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
-    if (l->queue && l->to->lane) lane_poke(l->to->lane);
+    if (l->queue && l->to->lane) ph_lane_poke(l->to->lane);
 }
 
-bool link_full(struct ph_link *l)
+bool ph_link_full(struct ph_link *l)
 {
     pthread_mutex_lock(&l->lock);
     bool full = l->drop == PH_DROP_BLOCK && l->ring.count + l->staged.count >= l->depth;
@@ -171,12 +171,12 @@ bool link_full(struct ph_link *l)
     return full;
 }
 
-bool link_has(struct ph_link *l)
+bool ph_link_has(struct ph_link *l)
 {
     return atomic_load_explicit(&l->queued, RELAXED) > 0;
 }
 
-bool link_ended(struct ph_link *l)
+bool ph_link_ended(struct ph_link *l)
 {
     if (l->inbox.frame) return false;
     pthread_mutex_lock(&l->lock);
@@ -197,7 +197,7 @@ static bool pop_locked(struct ph_link *l, uint32_t min_epoch, struct link_item *
     return false;
 }
 
-bool link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out)
+bool ph_link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out)
 {
     if (l->queue) pthread_mutex_lock(&l->lock);
     bool was_full = l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth;
@@ -206,6 +206,6 @@ bool link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out)
     bool room = was_full && l->ring.count < l->depth;
     if (l->queue) pthread_mutex_unlock(&l->lock);
     if (got) count(&l->passed);
-    if (room && l->queue && l->from && l->from->lane) lane_poke(l->from->lane);
+    if (room && l->queue && l->from && l->from->lane) ph_lane_poke(l->from->lane);
     return got;
 }

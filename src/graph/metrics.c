@@ -29,7 +29,7 @@ static void quantiles_ms(const struct ph_hist *h, double out[3])
 
 static bool delivers(const struct ph_node *n)
 {
-    return !strcmp(n->info->group, "encode") || node_is_sink(n);
+    return !strcmp(n->info->group, "encode") || ph_node_is_sink(n);
 }
 
 static const struct ph_node *first_sink(const struct ph_graph *g)
@@ -37,7 +37,7 @@ static const struct ph_node *first_sink(const struct ph_graph *g)
     const struct ph_node *first = NULL;
     for (int i = 0; i < g->node_count; i++) {
         const struct ph_node *n = g->nodes[i];
-        if (!node_is_sink(n)) continue;
+        if (!ph_node_is_sink(n)) continue;
         if (!strcmp(n->info->name, "live")) return n;
         if (!first) first = n;
     }
@@ -86,7 +86,7 @@ static const struct ph_node *bottleneck(const struct ph_graph *g)
     const struct ph_lane *busiest = NULL;
     double most = 0.8;
     for (int i = 0; i < g->lane_count; i++) {
-        double busy = lane_busy(g->lanes[i]);
+        double busy = ph_lane_busy(g->lanes[i]);
         if (busy <= most) continue;
         most = busy;
         busiest = g->lanes[i];
@@ -107,8 +107,8 @@ static void rates_locked(struct ph_graph *g, struct ph_graph_rates *out)
 {
     int64_t now = ph_now_ns();
     const struct ph_node *in = first_source(g), *work = worker(g), *sink = first_sink(g);
-    *out =
-        (struct ph_graph_rates){ .epoch = atomic_load(&g->epoch), .asleep = !graph_awake(g) };
+    *out = (struct ph_graph_rates){ .epoch = atomic_load(&g->epoch),
+                                    .asleep = !ph_graph_awake(g) };
     if (in) {
         out->input_fps = ph_rate_get(&in->rate, now);
         out->input = get(&in->frames_out);
@@ -147,7 +147,7 @@ static int node_metric(struct ph_graph *g, const char *name, const char *what, c
 {
     char node[64];
     snprintf(node, sizeof node, "%.*s", (int) (what - 1 - name), name);
-    const struct ph_node *n = graph_find(g, node);
+    const struct ph_node *n = ph_graph_find(g, node);
     double q[3];
     if (!n) return -1;
     quantiles_ms(&n->busy, q);
@@ -195,10 +195,10 @@ static int measure(struct ph_node *n, const char *name, char *text, size_t size)
 // Called on a lane, while the topology cannot change (edits wait for lanes).
 int ph_node_metric(struct ph_node *n, const char *name, char *text, size_t size)
 {
-    int recalled = journal_recall(n, name, text, size);
+    int recalled = ph_journal_recall(n, name, text, size);
     if (recalled >= 0) return recalled;
     int len = measure(n, name, text, size);
-    if (len >= 0) journal_metric(n, name, text);
+    if (len >= 0) ph_journal_metric(n, name, text);
     return len;
 }
 
@@ -320,7 +320,7 @@ static void json_lane(struct ph_buf *b, const struct ph_lane *lane)
     ph_buf_puts(b, "]");
     json_count(b, "runs", get(&lane->run));
     ph_json_key(b, "busy");
-    ph_json_num(b, lane_busy(lane));
+    ph_json_num(b, ph_lane_busy(lane));
     ph_buf_puts(b, "}");
 }
 

@@ -16,7 +16,7 @@ static void *field(const struct ph_node *n, const struct ph_param *p)
     return (char *) n->priv + p->offset;
 }
 
-union ph_value node_value(const struct ph_node *n, const struct ph_param *p)
+union ph_value ph_node_value(const struct ph_node *n, const struct ph_param *p)
 {
     union ph_value v = { 0 };
     const void *at = field(n, p);
@@ -120,7 +120,7 @@ static ph_err make_external(struct ph_node *n)
         struct node_port *p = &n->in[i];
         if (!(p->info->flags & PH_PORT_EXTERNAL)) continue;
         if (!(p->links = calloc(1, sizeof *p->links))) return PH_ENOMEM;
-        if (link_create(&p->links[0], n->graph) < 0) return PH_ENOMEM;
+        if (ph_link_create(&p->links[0], n->graph) < 0) return PH_ENOMEM;
         p->count = 1;
         p->links[0]->to = n;
         p->links[0]->to_port = i;
@@ -130,7 +130,7 @@ static ph_err make_external(struct ph_node *n)
     return PH_OK;
 }
 
-void node_adopt_subscriptions(struct ph_node *n)
+void ph_node_adopt_subscriptions(struct ph_node *n)
 {
     struct subscription **at = &n->graph->orphans;
     while (*at) {
@@ -145,8 +145,8 @@ void node_adopt_subscriptions(struct ph_node *n)
     }
 }
 
-ph_err node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
-                   struct ph_fault *fault)
+ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
+                      struct ph_fault *fault)
 {
     ph_err ret = PH_ENOMEM;
     struct ph_node *n = calloc(1, sizeof *n);
@@ -180,7 +180,7 @@ fail:
     if (fault && !fault->message[0])
         ph_fail(fault, ret, ast->name, "%s: %s", ast->name, ph_strerror(ret));
     if (fault && !fault->line) fault->line = ast->line, fault->column = ast->column;
-    node_destroy(&n);
+    ph_node_destroy(&n);
     return ret;
 }
 
@@ -193,7 +193,7 @@ static void free_controls(struct control *c)
     }
 }
 
-void node_destroy(struct ph_node **out)
+void ph_node_destroy(struct ph_node **out)
 {
     struct ph_node *n = *out;
     *out = NULL;
@@ -211,7 +211,7 @@ void node_destroy(struct ph_node **out)
     free_controls(n->landed);
     for (int i = 0; i < n->in_count; i++) {
         if (n->in[i].info->flags & PH_PORT_EXTERNAL && n->in[i].count)
-            link_destroy(&n->in[i].links[0]);
+            ph_link_destroy(&n->in[i].links[0]);
         free(n->in[i].links);
     }
     for (int i = 0; i < n->out_count; i++) free(n->out[i].links);
@@ -224,7 +224,7 @@ void node_destroy(struct ph_node **out)
     free(n);
 }
 
-bool node_is_sink(const struct ph_node *n)
+bool ph_node_is_sink(const struct ph_node *n)
 {
     return n->out_count == 0;
 }
@@ -233,13 +233,13 @@ static bool wanted(struct ph_node *n, enum ph_codec codec)
 {
     for (int p = 0; p < n->out_count; p++)
         for (int i = 0; i < n->out[p].count; i++)
-            if (node_wants(n->out[p].links[i]->to, codec)) return true;
+            if (ph_node_wants(n->out[p].links[i]->to, codec)) return true;
     return false;
 }
 
-bool node_wants(struct ph_node *n, enum ph_codec codec)
+bool ph_node_wants(struct ph_node *n, enum ph_codec codec)
 {
-    if (node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
+    if (ph_node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
     return wanted(n, codec);
 }
 
@@ -251,19 +251,19 @@ static void acknowledge(struct ph_node *n)
         struct control *c = n->landed;
         n->landed = c->next;
         struct ph_event e = { PH_EVENT_ACK, c->id, n->name, NULL, n->last_id, n->last_epoch };
-        if (c->id) graph_event(n->graph, &e);
+        if (c->id) ph_graph_event(n->graph, &e);
         free(c->text);
         free(c);
     }
 }
 
-void node_drop_controls(struct ph_node *n)
+void ph_node_drop_controls(struct ph_node *n)
 {
-    node_take_controls(n);
+    ph_node_take_controls(n);
     acknowledge(n);
 }
 
-ph_err node_store(struct ph_node *n, const struct ph_param *p, const char *text)
+ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *text)
 {
     struct ph_param any = *p;
     if (!text) any.min = any.max = 0; // as in set_params
@@ -271,7 +271,7 @@ ph_err node_store(struct ph_node *n, const struct ph_param *p, const char *text)
     return store_text(n, &any, text ? text : default_text(p), NULL);
 }
 
-ph_err node_post(struct ph_node *n, struct control c, const char *text)
+ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
 {
     struct ph_graph *g = n->graph;
     struct control *copy = malloc(sizeof *copy);
@@ -292,17 +292,17 @@ ph_err node_post(struct ph_node *n, struct control c, const char *text)
 static void apply_one(struct ph_node *n, struct control *c)
 {
     if (c->param) {
-        journal_set(n, c);
+        ph_journal_set(n, c);
         store_value(n, c->param, c->value, &c->text);
         n->dirty = true;
     } else if (c->cut.chunks >= 0 && n->info->cut) {
-        journal_cut(n, c->cut.chunks);
+        ph_journal_cut(n, c->cut.chunks);
         n->cut = c->cut;
         n->cut_owed = true;
     }
 }
 
-void node_take_controls(struct ph_node *n)
+void ph_node_take_controls(struct ph_node *n)
 {
     struct ph_graph *g = n->graph;
     pthread_mutex_lock(&g->control_lock);
@@ -321,7 +321,7 @@ void node_take_controls(struct ph_node *n)
 static bool port_has(const struct node_port *p)
 {
     for (int i = 0; i < p->count; i++)
-        if (p->links[i]->queue ? p->links[i]->inbox.frame != NULL : link_has(p->links[i]))
+        if (p->links[i]->queue ? p->links[i]->inbox.frame != NULL : ph_link_has(p->links[i]))
             return true;
     return false;
 }
@@ -330,7 +330,7 @@ static bool port_ended(const struct node_port *p)
 {
     if (!p->count) return !(p->info->flags & PH_PORT_EXTERNAL);
     for (int i = 0; i < p->count; i++)
-        if (!link_ended(p->links[i])) return false;
+        if (!ph_link_ended(p->links[i])) return false;
     return true;
 }
 
@@ -363,14 +363,14 @@ static void finish(struct ph_node *n)
 {
     n->done = true;
     for (int p = 0; p < n->out_count; p++)
-        for (int i = 0; i < n->out[p].count; i++) link_close(n->out[p].links[i]);
+        for (int i = 0; i < n->out[p].count; i++) ph_link_close(n->out[p].links[i]);
 }
 
 // A source that keeps its own time has no ticker; only its runs are counted.
 static void begin_own_time(struct ph_node *n)
 {
     uint64_t limit = n->graph->par.frames;
-    journal_tick(n, n->tick.index);
+    ph_journal_tick(n, n->tick.index);
     n->tick.now_ns = n->lane->now_ns;
     if (limit && n->stamped >= limit) finish(n);
 }
@@ -387,7 +387,7 @@ static void begin_tick(struct ph_node *n)
         n->tick.index = n->ticker.next++;
     else
         n->tick.index = ph_ticker_take(&n->ticker, n->lane->now_ns);
-    journal_tick(n, expected);
+    ph_journal_tick(n, expected);
     n->tick.pts_ns = ph_ticker_pts_ns(&n->ticker, n->tick.index);
     n->tick.now_ns = n->lane->now_ns;
     if (limit && n->tick.index >= limit) finish(n);
@@ -438,10 +438,10 @@ static void trace(struct ph_node *n, int64_t begin, int64_t end)
 
 static void sink_took(struct ph_node *n, int64_t now)
 {
-    if (!node_is_sink(n) || !n->took) return;
+    if (!ph_node_is_sink(n) || !n->took) return;
     if (n->graph->par.mode == PH_LIVE && n->in_capture_ns)
         ph_hist_add(&n->latency, now - n->in_capture_ns, now);
-    graph_sink_frame(n->graph, n);
+    ph_graph_sink_frame(n->graph, n);
 }
 
 // One call of process(). True when it did something.
@@ -466,7 +466,7 @@ static bool run_once(struct ph_node *n, int64_t *clock_ns)
     return true;
 }
 
-bool node_run(struct ph_node *n)
+bool ph_node_run(struct ph_node *n)
 {
     bool did = false;
     int64_t clock_ns = has_work(n) ? ph_now_ns() : 0;
@@ -480,11 +480,11 @@ bool node_run(struct ph_node *n)
     return did;
 }
 
-int64_t node_due_ns(struct ph_node *n, int64_t now_ns)
+int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns)
 {
     if (n->done) return PH_NEVER;
     if (n->graph->par.mode == PH_OFFLINE) return INT64_MIN;
-    if (!graph_awake(n->graph)) {
+    if (!ph_graph_awake(n->graph)) {
         n->was_asleep = true;
         return PH_NEVER;
     }
@@ -524,7 +524,7 @@ bool ph_node_stopping(const struct ph_node *n)
 
 int64_t ph_node_now_ns(const struct ph_node *n)
 {
-    return graph_now_ns(n->graph);
+    return ph_graph_now_ns(n->graph);
 }
 
 bool ph_node_offline(const struct ph_node *n)
@@ -588,8 +588,8 @@ void ph_node_problem(struct ph_node *n, const char *fmt, ...)
     else if (say)
         ph_info(&n->graph->log, n->name, "all is well again");
     if (changed)
-        graph_event(n->graph, &(struct ph_event){ PH_EVENT_PROBLEM, .node = n->name,
-                                                  .message = text[0] ? text : NULL });
+        ph_graph_event(n->graph, &(struct ph_event){ PH_EVENT_PROBLEM, .node = n->name,
+                                                     .message = text[0] ? text : NULL });
 }
 
 // --- frames
@@ -609,7 +609,7 @@ static struct ph_frame *take(struct ph_node *n, struct ph_link *l)
 {
     struct link_item item = l->inbox;
     l->inbox.frame = NULL;
-    if (!l->queue && !link_pop(l, n->lane->epoch, &item)) return NULL;
+    if (!l->queue && !ph_link_pop(l, n->lane->epoch, &item)) return NULL;
     if (item.frame && l->queue && n->graph->par.mode == PH_LIVE)
         ph_hist_add(&n->wait, n->lane->now_ns - item.pushed_ns, n->lane->now_ns);
     return item.frame;
@@ -632,10 +632,10 @@ static void advance_hold(struct ph_node *n, struct ph_link *l)
         if (l->queue) pthread_mutex_unlock(&l->lock);
         // the very first one is shown even when it is early: better than nothing
         if (!any || (later && l->held)) return;
-        if (!link_pop(l, n->lane->epoch, &item)) return;
+        if (!ph_link_pop(l, n->lane->epoch, &item)) return;
         ph_frame_unref(&l->held);
         l->held = item.frame;
-        journal_pop(n->lane, l, &item);
+        ph_journal_pop(n->lane, l, &item);
         l->last_seq = item.seq;
     }
 }
@@ -672,7 +672,7 @@ ph_err ph_node_read(struct ph_node *n, int port, struct ph_frame **f)
 ph_err ph_node_write(struct ph_node *n, int port, struct ph_frame *f)
 {
     struct node_port *p = &n->out[port];
-    int64_t now = n->graph->par.mode == PH_STEPPED ? graph_now_ns(n->graph) : 0;
+    int64_t now = n->graph->par.mode == PH_STEPPED ? ph_graph_now_ns(n->graph) : 0;
     n->gave++;
     n->last_id = f->id;
     n->last_epoch = f->epoch;
@@ -683,9 +683,9 @@ ph_err ph_node_write(struct ph_node *n, int port, struct ph_frame *f)
         struct ph_link *l = p->links[i];
         struct ph_frame *ref = ph_frame_ref(f);
         if (l->queue && n->graph->par.mode == PH_STEPPED)
-            link_stage(l, ref);
+            ph_link_stage(l, ref);
         else
-            link_push(l, ref, l->queue && !now ? (now = ph_now_ns()) : now, false);
+            ph_link_push(l, ref, l->queue && !now ? (now = ph_now_ns()) : now, false);
     }
     ph_frame_unref(&f);
     return PH_OK;
@@ -764,7 +764,7 @@ void ph_node_stamp(struct ph_node *n, struct ph_frame *f)
 void ph_node_wake(struct ph_node *n)
 {
     pthread_rwlock_rdlock(&n->graph->topo);
-    if (n->lane) lane_poke(n->lane);
+    if (n->lane) ph_lane_poke(n->lane);
     pthread_rwlock_unlock(&n->graph->topo);
 }
 
@@ -795,7 +795,7 @@ static ph_err push(struct ph_node *n, int port, struct ph_frame **f)
     // what comes from outside knows no epoch: it belongs to the present one
     if (ph_frame_writable(*f))
         (*f)->epoch = atomic_load_explicit(&n->graph->epoch, memory_order_acquire);
-    if (!link_push(l, *f, graph_now_ns(n->graph), true)) return PH_MORE;
+    if (!ph_link_push(l, *f, ph_graph_now_ns(n->graph), true)) return PH_MORE;
     *f = NULL;
     return PH_OK;
 }
@@ -812,7 +812,7 @@ void ph_node_push_eof(struct ph_node *n, int port)
 {
     pthread_rwlock_rdlock(&n->graph->topo);
     struct ph_link *l = external_link(n, port);
-    if (l) link_close(l);
+    if (l) ph_link_close(l);
     pthread_rwlock_unlock(&n->graph->topo);
 }
 

@@ -267,13 +267,13 @@ static struct script *script_now(const struct ph_lane *lane)
     return lane->index < s->script_count ? &s->scripts[lane->index] : NULL;
 }
 
-bool replay_over(const struct ph_lane *lane)
+bool ph_replay_over(const struct ph_lane *lane)
 {
     const struct script *s = script_now(lane);
     return !s || atomic_load(&lane->run) >= s->end;
 }
 
-bool replay_keeps(struct ph_link *l)
+bool ph_replay_keeps(struct ph_link *l)
 {
     struct needs *n = l->needs;
     if (!n || (n->all_after && l->pushed >= n->all_after)) return true;
@@ -329,7 +329,7 @@ static bool wait_for(struct ph_link *l, uint64_t seq, struct link_item *out)
             pthread_cond_wait(&l->changed, &l->lock);
         bool any = l->ring.count > 0;
         pthread_mutex_unlock(&l->lock);
-        if (!any || !link_pop(l, 0, out)) return false;
+        if (!any || !ph_link_pop(l, 0, out)) return false;
         if (out->seq >= seq) return true;
         ph_frame_unref(&out->frame);
     }
@@ -357,11 +357,11 @@ static void take_scripted(struct ph_lane *lane, const struct entry *e)
 static void follow(struct ph_lane *lane, const struct entry *e)
 {
     struct ph_graph *g = lane->graph;
-    struct ph_node *n = e->node ? graph_find(g, e->node) : NULL;
+    struct ph_node *n = e->node ? ph_graph_find(g, e->node) : NULL;
     switch (e->type) {
     case ENTRY_POP: take_scripted(lane, e); break;
     case ENTRY_EPOCH:
-        lane_observe_epoch(lane, (uint32_t) e->value);
+        ph_lane_observe_epoch(lane, (uint32_t) e->value);
         atomic_store(&g->epoch, (uint32_t) e->value);
         break;
     case ENTRY_TICK:
@@ -371,7 +371,7 @@ static void follow(struct ph_lane *lane, const struct entry *e)
         break;
     case ENTRY_SET: {
         const struct ph_param *p = n ? ph_param_find(n->info->params, e->name, NULL) : NULL;
-        if (p) node_store(n, p, e->text);
+        if (p) ph_node_store(n, p, e->text);
         break;
     }
     case ENTRY_CUT:
@@ -380,13 +380,13 @@ static void follow(struct ph_lane *lane, const struct entry *e)
         n->cut_owed = true;
         break;
     case ENTRY_METRIC:
-        if (n) journal_remember(n, e->name, e->text);
+        if (n) ph_journal_remember(n, e->name, e->text);
         break;
     }
 }
 
 // Instead of taking what happens to be there: what this run of the lane took then.
-void replay_step(struct ph_lane *lane)
+void ph_replay_step(struct ph_lane *lane)
 {
     struct script *s = script_now(lane);
     uint64_t run = atomic_load(&lane->run);
@@ -481,8 +481,8 @@ static bool any_known(const struct ph_graph *g)
 
 static void end_lane(struct ph_lane *lane, bool close)
 {
-    lane_join(lane);
-    for (int i = 0; i < lane->leaving_count && close; i++) link_close(lane->leaving[i]);
+    ph_lane_join(lane);
+    for (int i = 0; i < lane->leaving_count && close; i++) ph_link_close(lane->leaving[i]);
 }
 
 // Lanes end by themselves. In a journal that was cut short the number of runs of some is not
@@ -500,10 +500,10 @@ static void join_lanes(struct ph_graph *g)
     for (int k = 0; k < g->lane_count; k++) {
         if (known[k] || g->lanes[k]->in_count) continue;
         s->scripts[k].end = 0;
-        lane_poke(g->lanes[k]);
+        ph_lane_poke(g->lanes[k]);
         end_lane(g->lanes[k], true);
     }
-    for (int k = 0; k < g->lane_count; k++) lane_join(g->lanes[k]);
+    for (int k = 0; k < g->lane_count; k++) ph_lane_join(g->lanes[k]);
 }
 
 static ph_err run_segments(struct ph_graph *g, struct ph_fault *fault)
@@ -518,7 +518,7 @@ static ph_err run_segments(struct ph_graph *g, struct ph_fault *fault)
         if (!any_known(g))
             return ph_fail(fault, PH_EFORMAT, "journal", "it ends before the first frame");
         g->started = true;
-        graph_start_lanes(g);
+        ph_graph_start_lanes(g);
         join_lanes(g);
     }
     return PH_OK;

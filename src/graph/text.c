@@ -580,7 +580,7 @@ static ph_err parse(struct parser *s)
     }
     if (!s->ast->node_count)
         return wrong(s, s->p, "the graph is empty: start with `pattern -> null`");
-    if ((ret = transfer_insert(s->ast, s->types, s->fault)) < 0) return ret;
+    if ((ret = ph_transfer_insert(s->ast, s->types, s->fault)) < 0) return ret;
     if ((ret = find_order(s)) < 0 || (ret = find_lanes(s)) < 0) return ret;
     return check_fed(s);
 }

@@ -55,9 +55,9 @@ int ph_port_find(const struct ph_port_info *ports, const char *name); // -1 = no
 int ph_port_count(const struct ph_port_info *ports);
 
 // transfer.c: the rule for memory kinds. What a link moves: the lowest kind that both ports know;
-// 0 = a transfer node is needed, which transfer_insert puts into the ast.
-unsigned transfer_common(const struct ph_port_info *out, const struct ph_port_info *in);
-ph_err transfer_insert(struct ph_ast *ast, const struct ph_node_info *const *types,
-                       struct ph_fault *fault);
+// 0 = a transfer node is needed, which ph_transfer_insert puts into the ast.
+unsigned ph_transfer_common(const struct ph_port_info *out, const struct ph_port_info *in);
+ph_err ph_transfer_insert(struct ph_ast *ast, const struct ph_node_info *const *types,
+                          struct ph_fault *fault);
 
 #endif

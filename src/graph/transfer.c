@@ -13,7 +13,7 @@ static unsigned kinds_of(const struct ph_port_info *p)
     return p->mem ? p->mem : PH_HOST;
 }
 
-unsigned transfer_common(const struct ph_port_info *out, const struct ph_port_info *in)
+unsigned ph_transfer_common(const struct ph_port_info *out, const struct ph_port_info *in)
 {
     unsigned both = kinds_of(out) & kinds_of(in);
     return both & -both;
@@ -67,15 +67,15 @@ static ph_err insert(struct ph_ast *ast, int index, const struct ph_node_info *c
     return PH_ENOTSUP;
 }
 
-ph_err transfer_insert(struct ph_ast *ast, const struct ph_node_info *const *types,
-                       struct ph_fault *fault)
+ph_err ph_transfer_insert(struct ph_ast *ast, const struct ph_node_info *const *types,
+                          struct ph_fault *fault)
 {
     int count = ast->link_count; // those added here need no look
     for (int i = 0; i < count; i++) {
         const struct ph_ast_link *l = &ast->links[i];
         const struct ph_port_info *out = &ast->nodes[l->from].info->out[l->from_port];
         const struct ph_port_info *in = &ast->nodes[l->to].info->in[l->to_port];
-        if (transfer_common(out, in)) continue;
+        if (ph_transfer_common(out, in)) continue;
         ph_err ret = insert(ast, i, types, fault);
         if (ret < 0) return ret;
     }
