@@ -148,7 +148,7 @@ static void list_gpus(struct doctor *d, const struct cuda *c)
     }
     c->version(&version);
     for (int i = 0; i < count && i < 8; i++) {
-        char name[96] = "", label[16];
+        char name[96] = "", label[24];
         size_t bytes = 0;
         int device = i;
         if (c->device(&device, i)) continue;
