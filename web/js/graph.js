@@ -8,16 +8,26 @@ import { ms, say, svg } from './ui.js';
 
 const HISTORY = 48;
 const MOST_PIPS = 8;
+const BUSY = 0.8; // share of its time from which a lane is at its limit
 const FLASH_MS = 900;
 const SMALLEST = 0.8; // scale at which 11 px letters are still read
 const LETTERS = 15;
-const SPARK = { x: 10, y: BOX.height - 8, width: BOX.width - 20, height: 18 };
+const SPARK = { x: 10, y: BOX.height - 8, width: BOX.width - 20, height: 14 };
 
 const shorten = (name) => (name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name);
 const droppedBy = (link) => Object.values(link.dropped ?? {}).reduce((sum, n) => sum + n, 0);
 
+// The server's bottleneck is the source when no lane is busy: then nothing is held back, the source
+// sets the pace. The name of a node that does hold the others back, or null.
+export function strained({ bottleneck, nodes, lanes, links }) {
+    const node = nodes.find((n) => n.name === bottleneck);
+    const fed = links.some((link) => link.to.startsWith(`${bottleneck}.`));
+    return node && (fed || lanes[node.lane].busy > BUSY) ? bottleneck : null;
+}
+
 export class GraphView extends EventTarget {
     #root;
+    #note;
     #shape = '';
     #boxes = new Map();
     #bands = [];
@@ -25,10 +35,11 @@ export class GraphView extends EventTarget {
     #history = new Map();
     #selected = null;
 
-    // Event: select { name }: a box was chosen.
-    constructor(root) {
+    // note: where the pace is explained. Event: select { name }: a box was chosen.
+    constructor(root, note) {
         super();
         this.#root = root;
+        this.#note = note;
     }
 
     select(name) {
@@ -42,7 +53,10 @@ export class GraphView extends EventTarget {
             room.links.map((l) => [l.from, l.to, l.queue, l.policy, l.depth])]);
         if (shape !== this.#shape) this.#build(room);
         this.#shape = shape;
-        for (const node of room.nodes) this.#updateNode(node, room.bottleneck === node.name);
+        const slow = strained(room);
+        for (const node of room.nodes) this.#updateNode(node, node.name === slow);
+        say(this.#note, slow ? `${slow} is the bottleneck` : `${room.bottleneck} sets the pace`);
+        this.#note.classList.toggle('slow', slow !== null);
         room.lanes.forEach((lane, i) => this.#updateLane(lane, this.#bands[i]));
         room.links.forEach((link, i) => this.#updateLink(link, this.#links[i]));
     }

@@ -151,6 +151,7 @@ function color(param, changed, id) {
         type: 'color', class: 'swatch', 'aria-label': `${param.name}, picker`,
         oninput: () => {
             input.value = swatch.value + (alpha === '00' ? '' : alpha);
+            swatch.classList.remove('unset');
             changed(input.value, false);
         },
         onchange: () => changed(input.value, true),
@@ -160,6 +161,7 @@ function color(param, changed, id) {
     const show = (value) => {
         const long = value.replace(/^#(.)(.)(.)$/, '#$1$1$2$2$3$3');
         field.show(value);
+        swatch.classList.toggle('unset', value === 'transparent' || long.slice(7) === '00');
         if (!/^#[0-9a-f]{6}/i.test(long)) return; // a colour's name: the picker keeps its own
         swatch.value = long.slice(0, 7);
         alpha = long.slice(7);

@@ -177,7 +177,7 @@ export class Knobs extends EventTarget {
                 el('b', {}, node?.type ?? ''), ` ${info?.help ?? ''}`),
             el('p', { class: 'node-problem', role: 'status' }),
             ...[...this.#knobs.values()].map((knob) => knob.element),
-            this.#knobs.size === 0 ? el('p', { class: 'hint' }, 'This node has no knobs.') : '');
+            info && this.#knobs.size === 0 ? el('p', { class: 'hint' }, 'This node has no knobs.') : '');
         if (hadFocus) $('[aria-pressed="true"]', this.#root)?.focus();
     }
 }

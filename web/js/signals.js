@@ -3,6 +3,7 @@
 // every node's times. Fed by the room document, four times a second.
 
 import { Chart, Series } from './charts.js';
+import { strained } from './graph.js';
 import { el, ms, rate, say } from './ui.js';
 
 const MINUTE = 240; // samples
@@ -99,8 +100,7 @@ export class Signals {
             this.#rows = new Map(names.map((name) => [name, this.#rows.get(name) ?? new Row(name)]));
             this.#body.replaceChildren(...[...this.#rows.values()].map((row) => row.element));
         }
-        for (const node of room.nodes) {
-            this.#rows.get(node.name).push(node, room.bottleneck === node.name, draw);
-        }
+        const slow = strained(room);
+        for (const node of room.nodes) this.#rows.get(node.name).push(node, node.name === slow, draw);
     }
 }

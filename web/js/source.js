@@ -8,10 +8,9 @@ import { cameras } from './webcam.js';
 const SIZES = ['640x480', '1280x720', '1920x1080'];
 const CAMERA_FPS = 30;
 const NODE_OF_KIND = { url: 'file' }; // else a kind is its node's type
-const KIND_WORDS = {
-    file: 'file', camera: 'camera', pattern: 'pattern', scene: 'scene', browser: 'browser',
-    screen: 'screen', url: 'stream',
-};
+const KIND_WORDS = { file: 'file', camera: 'camera', screen: 'screen', url: 'stream' };
+// What every server has, under a node's name.
+const BUILT_IN = { pattern: 'Test pattern', scene: 'Scene', browser: 'Camera of a browser' };
 
 export class SourcePanel {
     #connection;
@@ -54,8 +53,8 @@ export class SourcePanel {
                 onchange: () => this.#choose(source),
             }),
             icon(source.kind),
-            el('span', {}, source.label),
-            el('small', {}, KIND_WORDS[source.kind] ?? source.kind))));
+            el('span', {}, source.label === source.kind ? BUILT_IN[source.kind] : source.label),
+            el('small', {}, KIND_WORDS[source.kind] ?? ''))));
         this.#mark();
     }
 
