@@ -45,7 +45,9 @@ int main(void)
     struct ph_fault fault;
     struct ph_graph *graph;
     const char *text = "pattern kind=bars size=320x240 -> invert amount=0.5 -> null";
-    if (ph_graph_create(&graph, text, ph_graph_params(.nodes = nodes, .frames = 30), &fault))
+    if (ph_graph_create(&graph, text,
+                        ph_graph_params(.nodes = nodes, .frames = 30, .mode = PH_OFFLINE),
+                        &fault) < 0)
         return fprintf(stderr, "%s\n", fault.message), 1;
     ph_graph_start(graph);
     ph_graph_wait(graph, 10 * PH_SECOND_NS);
