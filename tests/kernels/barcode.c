@@ -86,7 +86,7 @@ TEST(a_blur_and_a_half_transparent_overlay_do_not_harm)
 {
     struct ph_picture s = coded(640, 480, PH_BARCODE_TOP_LEFT, 4711),
                       d = pic(PH_RGBA, 640, 480);
-    CHECK_OK(ph_image_blur_gauss(&d, &s, 3, aligned_alloc(64, 1 << 20)));
+    CHECK_OK(ph_image_blur_gauss(&d, &s, 3, keep(aligned_alloc(64, 1 << 20))));
     check_reads(&d, 4711);
     ph_draw_rect(&s, 0, 0, 640, 480, 0xff00ff90);
     check_reads(&s, 4711);

@@ -6,8 +6,7 @@
 
 static void *scratch(size_t n)
 {
-    void *p = aligned_alloc(64, (n + 63) & ~(size_t) 63);
-    CHECK(p);
+    void *p = keep(aligned_alloc(64, (n + 63) & ~(size_t) 63));
     memset(p, 0xee, n);
     return p;
 }

@@ -124,7 +124,7 @@ TEST(pairs_of_changed_bits_have_different_hashes)
 {
     enum { BITS = 96 };
     struct ph_picture p = pic(PH_RGBA, 256, 1);
-    uint64_t *h = calloc(BITS * BITS, sizeof *h);
+    uint64_t *h = keep(calloc(BITS * BITS, sizeof *h));
     int n = 0;
     fill_px(&p, 0, 0, 0, 0);
     for (int i = 0; i < BITS; i++) {

@@ -14,12 +14,28 @@
          level < end_ && (ph_image_ops_limit(level->flags), 1); level++)
 
 static struct ph_frame **pics;
-static int pic_count;
+static void **kept;
+static int pic_count, kept_count;
 
 static inline void pics_free(void)
 {
     while (pic_count) ph_frame_unref(&pics[--pic_count]);
     free(pics);
+}
+
+static inline void kept_free(void)
+{
+    while (kept_count) free(kept[--kept_count]);
+    free(kept);
+}
+
+// Frees p when the case ends, and returns it.
+static inline void *keep(void *p)
+{
+    CHECK(p);
+    if (!kept) atexit(kept_free);
+    kept = realloc(kept, (size_t) (kept_count + 1) * sizeof *kept);
+    return kept[kept_count++] = p;
 }
 
 static inline struct ph_picture pic(enum ph_format format, int w, int h)
