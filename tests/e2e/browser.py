@@ -108,8 +108,8 @@ class Browser:
             if page and "method" in message:
                 page.event(message["method"], message["params"])
 
-    def page(self, width, height, dark=True, mobile=False):
-        return Page(self, width, height, dark, mobile)
+    def page(self, width, height, dark=True, mobile=False, calm=False):
+        return Page(self, width, height, dark, mobile, calm)
 
 
 KEYS = {
@@ -122,7 +122,7 @@ KEYS = {
 
 
 class Page:
-    def __init__(self, browser, width, height, dark, mobile):
+    def __init__(self, browser, width, height, dark, mobile, calm):
         self.browser = browser
         self.complaints = []  # console errors, failed requests and exceptions
         self.loads = 0
@@ -137,7 +137,8 @@ class Page:
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height,
                   deviceScaleFactor=1, mobile=mobile)
         self.call("Emulation.setEmulatedMedia", features=[
-            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+            {"name": "prefers-color-scheme", "value": "dark" if dark else "light"},
+            {"name": "prefers-reduced-motion", "value": "reduce" if calm else "no-preference"}])
         browser.call("Browser.setDownloadBehavior", behavior="allow",
                      downloadPath=browser.downloads, browserContextId=self.context)
 
@@ -174,6 +175,10 @@ class Page:
             if time.monotonic() > deadline:
                 raise Failure(f"{url} did not load within {CALL_S} s")
             self.js("0")
+
+    def before(self, script):
+        """Runs in each document before anything of its own does."""
+        self.call("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     def js(self, expression):
         """The value of an expression; promises are awaited."""

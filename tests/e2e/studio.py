@@ -159,6 +159,17 @@ def video_shows_the_same_picture_and_jpeg_takes_over(make):
 
 
 @case
+def a_decoder_that_fails_is_replaced_by_jpeg(make):
+    with make(VIDEO) as studio:
+        studio.page.before("VideoDecoder.prototype.decode = () => { throw new Error('broken'); }")
+        page = studio.open()
+        page.wait("document.querySelector('#caption').textContent.includes(' jpeg')")
+        studio.until(lambda p: p.close_to(*CENTER, RED), "the JPEG is not red")
+        check("broken" in page.text("#toasts"), "nobody is told why")
+        studio.quiet()
+
+
+@case
 def a_knob_changes_the_picture_and_is_acknowledged(make):
     with make(SOLID) as studio:
         studio.open()
@@ -188,13 +199,22 @@ def a_refused_value_is_told_beside_its_knob(make):
 @case
 def a_dragged_slider_ends_on_its_last_value(make):
     with make(BALL) as studio:
-        page = studio.open()
-        page.js("document.querySelector('#knobs').scrollIntoView()")
-        x, y, width = page.wait("""(() => {
-            const box = document.querySelector('.knob:has(#knob-pattern-speed) .slider')
-                ?.getBoundingClientRect();
-            return box && [box.x, box.y + box.height / 2, box.width];
+        studio.page.before("""(() => {
+            const send = WebSocket.prototype.send;
+            window.sets = 0;
+            WebSocket.prototype.send = function (data) {
+                window.sets += String(data).includes('"type":"set"');
+                send.call(this, data);
+            };
         })()""")
+        page = studio.open()
+        x, y = page.wait("""(() => {
+            const slider = document.querySelector('.knob:has(#knob-pattern-speed) .slider');
+            slider?.scrollIntoView();
+            const box = slider?.getBoundingClientRect();
+            return box && [box.x, box.y + box.height / 2];
+        })()""")
+        began = time.monotonic()
         mouse = {"button": "left", "clickCount": 1, "y": y}
         page.call("Input.dispatchMouseEvent", type="mousePressed", x=x + 10, **mouse)
         for i in range(60):
@@ -205,6 +225,38 @@ def a_dragged_slider_ends_on_its_last_value(make):
         wanted = page.js("Number(document.querySelector('#knob-pattern-speed').value)")
         kept = studio.server.value("pattern", "speed")
         check(wanted > 3 and abs(kept - wanted) < 1e-3, f"the page has {wanted}, the server {kept}")
+        sets, most = page.js("sets"), 31 * (time.monotonic() - began) + 2
+        check(1 < sets <= most, f"{sets} messages were sent, at most {most:.0f} are meant to")
+        studio.quiet()
+
+
+@case
+def a_knob_turned_elsewhere_turns_here(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.wait("document.querySelector('#knob-pattern-color') !== null")
+        studio.server.call("PATCH", "/api/v1/rooms/demo/params",
+                           {"node": "pattern", "values": {"color": "#2040e0"}})
+        page.wait("document.querySelector('#knob-pattern-color').value.startsWith('#2040e0')")
+        studio.until(lambda p: p.close_to(*CENTER, BLUE, 32), "the picture is not blue")
+
+
+@case
+def a_source_and_a_preset_are_chosen(make):
+    with make(SOLID) as studio:
+        page = studio.open()
+        page.click("#source input[value=scene]")
+        page.wait("document.querySelector('.graph [data-node]').dataset.node === 'scene'")
+        studio.until(lambda p: not p.close_to(*CENTER, RED, 60), "the scene does not show")
+        studio.shot("scene")
+        page.js("document.querySelector('#text-panel').open = true")
+        page.js("document.querySelector('#preset').value = 'bars'")
+        page.click("#preset-load")
+        page.wait("document.querySelector('#graph-text').value.includes('bars')")
+        # SMPTE bars: a seventh of the width each, the first is white-grey, the last blue.
+        studio.until(lambda p: p.close_to(0.07, 0.5, (191, 191, 191), 30)
+                     and p.close_to(0.93, 0.5, (0, 0, 191), 40), "these are no colour bars")
+        studio.shot("bars")
         studio.quiet()
 
 
@@ -460,6 +512,17 @@ def it_fits_a_phone_in_the_light(make):
         check(min(levels) > 200, f"the light theme is {background}")
         studio.shot("phone-light-knobs")
         studio.quiet()
+
+
+@case
+def nothing_moves_for_those_who_asked_for_that(make):
+    with make(BALL, calm=True) as studio:
+        page = studio.open()
+        page.click("#record")
+        page.wait("document.querySelector('#record').getAttribute('aria-pressed') === 'true'")
+        moving = page.js("document.getAnimations().length")
+        page.click("#record")
+        check(moving == 0, f"{moving} animations run")
 
 
 @case
