@@ -18,7 +18,7 @@
 
 // ------------------------------------------------------------------------------- begin and end
 
-struct ph_address address_of(const struct sockaddr_storage *peer)
+struct ph_address ph_address_of(const struct sockaddr_storage *peer)
 {
     struct ph_address a = { 0 };
     if (peer->ss_family == AF_INET) {
@@ -58,7 +58,7 @@ static void set_options(struct ph_conn *c, int fd)
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
 }
 
-struct ph_conn *conn_create(struct ph_server *s, int fd, const struct sockaddr_storage *peer)
+struct ph_conn *ph_conn_create(struct ph_server *s, int fd, const struct sockaddr_storage *peer)
 {
     struct ph_conn *c = calloc(1, sizeof *c);
     if (!c) return NULL;
@@ -70,7 +70,7 @@ struct ph_conn *conn_create(struct ph_server *s, int fd, const struct sockaddr_s
     c->server = s;
     c->fd = fd;
     c->id = ++s->next_id;
-    c->address = address_of(peer);
+    c->address = ph_address_of(peer);
     print_address(peer, true, c->remote, sizeof c->remote);
     print_address(&local, false, c->local, sizeof c->local);
     c->opened_ns = c->progress_ns = s->now_ns;
@@ -94,9 +94,9 @@ struct ph_conn *conn_create(struct ph_server *s, int fd, const struct sockaddr_s
 }
 
 // Frees what only the last holder may free.
-void conn_release(struct ph_conn *c)
+void ph_conn_release(struct ph_conn *c)
 {
-    out_clear(&c->out);
+    ph_out_clear(&c->out);
     if (c->box) ph_mailbox_clear(c->box, PH_SENT_CLOSED);
     free(c->box);
     free(c->control);
@@ -114,16 +114,16 @@ static void unlink_conn(struct ph_server *s, struct ph_conn *c)
     atomic_store(&s->connections, --s->conn_count);
 }
 
-void conn_kill(struct ph_conn *c)
+void ph_conn_kill(struct ph_conn *c)
 {
     if (c->state == CONN_DEAD) return;
     struct ph_server *s = c->server;
-    conn_over(c, PH_WS_GONE);
+    ph_conn_over(c, PH_WS_GONE);
     c->state = CONN_DEAD;
-    deferred_abandon(c);
-    request_end(&c->request);
+    ph_deferred_abandon(c);
+    ph_request_end(&c->request);
     bool torn = c->out.picture;
-    out_clear(&c->out);
+    ph_out_clear(&c->out);
     ph_buf_free(&c->out.owned);
     ph_tls_destroy(&c->tls);
     close(c->fd); // leaves epoll by itself
@@ -142,7 +142,7 @@ void conn_kill(struct ph_conn *c)
 
 // ------------------------------------------------------------------------------------- writing
 
-void out_clear(struct out *o)
+void ph_out_clear(struct out *o)
 {
     ph_frame_unref(&o->frame);
     free(o->unpacked);
@@ -153,7 +153,7 @@ void out_clear(struct out *o)
     *o = (struct out){ .owned = keep };
 }
 
-void out_add(struct out *o, const void *bytes, size_t size)
+void ph_out_add(struct out *o, const void *bytes, size_t size)
 {
     if (size) o->vec[o->count++] = (struct iovec){ (void *) (uintptr_t) bytes, size };
 }
@@ -236,7 +236,7 @@ static bool write_out(struct ph_conn *c)
             return false;
         }
         if (n < 0) {
-            conn_kill(c);
+            ph_conn_kill(c);
             return false;
         }
         if (o->count) out_advance(o, (size_t) n);
@@ -259,7 +259,7 @@ static void note_sent(struct ph_conn *c)
 
 // -------------------------------------------------------------------------------- what is next
 
-void conn_finish(struct ph_conn *c)
+void ph_conn_finish(struct ph_conn *c)
 {
     c->state = CONN_CLOSING;
     c->deadline_ns = c->server->now_ns + c->server->limits.linger_ns;
@@ -271,7 +271,7 @@ static void linger(struct ph_conn *c)
     bool spoken = !c->tls || ph_tls_established(c->tls);
     ph_tls_destroy(&c->tls); // says close_notify
     if (!spoken || shutdown(c->fd, SHUT_WR)) {
-        conn_kill(c);
+        ph_conn_kill(c);
         return;
     }
     c->state = CONN_LINGER;
@@ -279,9 +279,9 @@ static void linger(struct ph_conn *c)
 
 static void reply_done(struct ph_conn *c)
 {
-    request_end(&c->request);
+    ph_request_end(&c->request);
     if (!c->keep_alive || atomic_load(&c->server->stopping)) {
-        conn_finish(c);
+        ph_conn_finish(c);
         return;
     }
     c->in_len -= c->head_len;
@@ -296,10 +296,10 @@ static void reply_done(struct ph_conn *c)
 static void out_done(struct ph_conn *c)
 {
     note_sent(c);
-    out_clear(&c->out);
+    ph_out_clear(&c->out);
     if (c->state == CONN_REPLY)
         reply_done(c);
-    else if (c->state == CONN_CLOSING && (!c->websocket || !stream_next(c)))
+    else if (c->state == CONN_CLOSING && (!c->websocket || !ph_stream_next(c)))
         linger(c);
 }
 
@@ -326,19 +326,19 @@ static void conn_watch(struct ph_conn *c)
 static void wake_self(struct ph_conn *c)
 {
     pthread_mutex_lock(&c->lock);
-    conn_wake(c);
+    ph_conn_wake(c);
     pthread_mutex_unlock(&c->lock);
 }
 
-void conn_pump(struct ph_conn *c)
+void ph_conn_pump(struct ph_conn *c)
 {
     bool more = c->state != CONN_DEAD;
     for (int i = 0; more && i < STEPS_A_TURN; i++) {
         more = false;
         if (!is_writing(c) && (c->state == CONN_STREAM || c->state == CONN_WS))
-            stream_next(c);
+            ph_stream_next(c);
         else if (!is_writing(c) && c->state == CONN_REQUEST && c->in_len)
-            more = request_input(c);
+            more = ph_request_input(c);
         // a closing connection may have had nothing to write in the first place
         if (is_writing(c) || c->state == CONN_CLOSING) {
             more = write_out(c);
@@ -385,7 +385,7 @@ static ssize_t read_request(struct ph_conn *c)
     if (n <= 0) return n;
     if (!c->in_len) c->deadline_ns = c->server->now_ns + c->server->limits.request_ns;
     c->in_len += (size_t) n;
-    request_input(c);
+    ph_request_input(c);
     return n;
 }
 
@@ -403,14 +403,14 @@ static ssize_t read_body(struct ph_conn *c)
     ssize_t n = receive(c, r->body + r->body_len, r->body_cap - r->body_len);
     if (n <= 0) return n;
     r->body_len += (size_t) n;
-    if (r->body_len == want) request_body_done(c);
+    if (r->body_len == want) ph_request_body_done(c);
     return n;
 }
 
 static ssize_t read_ws(struct ph_conn *c)
 {
     ssize_t n = receive(c, c->server->scratch, SCRATCH_BYTES);
-    if (n > 0) ws_input(c, c->server->scratch, (size_t) n);
+    if (n > 0) ph_ws_input(c, c->server->scratch, (size_t) n);
     return n;
 }
 
@@ -432,26 +432,26 @@ static bool read_once(struct ph_conn *c)
     if (n > 0) return true;
     if (n < 0 && errno == EINTR) return true;
     if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
-    conn_kill(c);
+    ph_conn_kill(c);
     return false;
 }
 
-void conn_event(struct ph_conn *c, unsigned events)
+void ph_conn_event(struct ph_conn *c, unsigned events)
 {
     if (c->state == CONN_DEAD) return;
     if (events & EPOLLERR || (events & EPOLLHUP && !(events & EPOLLIN))) {
-        conn_kill(c);
+        ph_conn_kill(c);
         return;
     }
     bool readable = events & EPOLLIN || c->tls;
     int reads = 0;
     while (readable && reads < READS_A_TURN && read_once(c)) reads++;
-    conn_pump(c);
+    ph_conn_pump(c);
 }
 
 // ----------------------------------------------------------------------------------- deadlines
 
-int64_t conn_due_ns(const struct ph_conn *c)
+int64_t ph_conn_due_ns(const struct ph_conn *c)
 {
     int64_t due = c->deadline_ns;
     bool streams = c->state == CONN_WS || c->state == CONN_STREAM || c->state == CONN_REPLY;
@@ -467,45 +467,45 @@ static void request_too_slow(struct ph_conn *c)
     bool idle = c->state == CONN_REQUEST && !c->in_len;
     if (idle || (c->tls && !ph_tls_established(c->tls))) {
         if (c->tls && !ph_tls_established(c->tls))
-            server_refused(c->server, PH_REFUSED_TIMEOUT);
-        conn_kill(c);
+            ph_server_refused(c->server, PH_REFUSED_TIMEOUT);
+        ph_conn_kill(c);
         return;
     }
-    request_refuse(&c->request, 408, PH_REFUSED_TIMEOUT, "request",
-                   "the whole request within %.3g s",
-                   (double) c->server->limits.request_ns / 1e9);
-    conn_pump(c);
+    ph_request_refuse(&c->request, 408, PH_REFUSED_TIMEOUT, "request",
+                      "the whole request within %.3g s",
+                      (double) c->server->limits.request_ns / 1e9);
+    ph_conn_pump(c);
 }
 
-void conn_expire(struct ph_conn *c)
+void ph_conn_expire(struct ph_conn *c)
 {
     switch (c->state) {
     case CONN_REQUEST:
     case CONN_BODY: request_too_slow(c); break;
     case CONN_WAIT:
-        deferred_woken(c, true);
-        conn_pump(c);
+        ph_deferred_woken(c, true);
+        ph_conn_pump(c);
         break;
-    case CONN_WS: ws_expire(c); break;
+    case CONN_WS: ph_ws_expire(c); break;
     case CONN_REPLY:
     case CONN_STREAM:
-        server_refused(c->server, PH_REFUSED_TIMEOUT);
-        conn_kill(c);
+        ph_server_refused(c->server, PH_REFUSED_TIMEOUT);
+        ph_conn_kill(c);
         break;
-    default: conn_kill(c); break;
+    default: ph_conn_kill(c); break;
     }
 }
 
-void conn_stop(struct ph_conn *c)
+void ph_conn_stop(struct ph_conn *c)
 {
     switch (c->state) {
-    case CONN_WS: ws_close(c, PH_WS_GOING, "the server stops", false); break;
-    case CONN_WAIT: deferred_woken(c, true); break;
+    case CONN_WS: ph_ws_close(c, PH_WS_GOING, "the server stops", false); break;
+    case CONN_WAIT: ph_deferred_woken(c, true); break;
     case CONN_REPLY:
     case CONN_CLOSING:
     case CONN_LINGER: break;
-    default: conn_kill(c); return;
+    default: ph_conn_kill(c); return;
     }
-    conn_pump(c);
+    ph_conn_pump(c);
     if (c->state != CONN_DEAD) c->deadline_ns = c->server->now_ns + STOP_NS;
 }

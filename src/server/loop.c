@@ -16,12 +16,13 @@
 const char *const ph_server_refusal_name[PH_REFUSALS] = { "format", "limit", "host", "auth",
                                                           "timeout" };
 
-void server_refused(struct ph_server *s, enum ph_server_refusal why)
+void ph_server_refused(struct ph_server *s, enum ph_server_refusal why)
 {
     count_add(s->refused[why], 1);
 }
 
-int server_count_address(const struct ph_server *s, const struct ph_address *who, bool viewers)
+int ph_server_count_address(const struct ph_server *s, const struct ph_address *who,
+                            bool viewers)
 {
     int n = 0;
     for (const struct ph_conn *c = s->conns; c; c = c->next)
@@ -47,19 +48,19 @@ static void turn_away(struct ph_server *s, int fd)
         "{\"error\":{\"code\":\"ELIMIT\",\"message\":\"too many connections, try later\"}}\r\n";
     if (!s->tls) send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
-    server_refused(s, PH_REFUSED_LIMIT);
+    ph_server_refused(s, PH_REFUSED_LIMIT);
 }
 
 static void accept_one(struct ph_server *s, int fd, const struct sockaddr_storage *peer)
 {
-    struct ph_address who = address_of(peer);
+    struct ph_address who = ph_address_of(peer);
     if (s->conn_count >= s->limits.connections ||
-        server_count_address(s, &who, false) >= s->limits.connections_per_address) {
+        ph_server_count_address(s, &who, false) >= s->limits.connections_per_address) {
         turn_away(s, fd);
         return;
     }
     count_add(s->accepted, 1);
-    if (!conn_create(s, fd, peer)) close(fd);
+    if (!ph_conn_create(s, fd, peer)) close(fd);
 }
 
 static void accept_all(struct ph_server *s)
@@ -89,7 +90,7 @@ static void poke(struct ph_server *s)
     while (write(s->wake_fd, &one, sizeof one) < 0 && errno == EINTR) {}
 }
 
-void conn_wake(struct ph_conn *c)
+void ph_conn_wake(struct ph_conn *c)
 {
     struct ph_server *s = c->server;
     pthread_mutex_lock(&s->wake_lock);
@@ -108,15 +109,15 @@ void conn_wake(struct ph_conn *c)
 static void conn_woken(struct ph_conn *c)
 {
     if (c->state == CONN_DEAD) return;
-    if (c->deferred && c->state == CONN_WAIT) deferred_woken(c, false);
+    if (c->deferred && c->state == CONN_WAIT) ph_deferred_woken(c, false);
     pthread_mutex_lock(&c->lock);
     int code = c->close_code; // stays: the first one counts, and nobody writes its reason again
     pthread_mutex_unlock(&c->lock);
-    if (code && !c->over) ws_close(c, code, c->close_reason, false);
+    if (code && !c->over) ph_ws_close(c, code, c->close_reason, false);
     if (c->tls && ph_tls_pending(c->tls))
-        conn_event(c, EPOLLIN);
+        ph_conn_event(c, EPOLLIN);
     else
-        conn_pump(c);
+        ph_conn_pump(c);
 }
 
 static void serve_woken(struct ph_server *s)
@@ -149,7 +150,7 @@ static int wait_ms(const struct ph_server *s)
 {
     int64_t due = s->accept_at_ns ? s->accept_at_ns : PH_NEVER;
     for (const struct ph_conn *c = s->conns; c; c = c->next) {
-        int64_t at = conn_due_ns(c);
+        int64_t at = ph_conn_due_ns(c);
         if (at < due) due = at;
     }
     if (due == PH_NEVER) return -1;
@@ -163,7 +164,7 @@ static void expire(struct ph_server *s)
     if (s->accept_at_ns && s->now_ns >= s->accept_at_ns) watch_listener(s, true);
     for (struct ph_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        if (conn_due_ns(c) <= s->now_ns) conn_expire(c);
+        if (ph_conn_due_ns(c) <= s->now_ns) ph_conn_expire(c);
     }
 }
 
@@ -186,7 +187,7 @@ static void turn(struct ph_server *s, int timeout_ms)
         else if (events[i].data.ptr == &s->wake_fd)
             drain(s->wake_fd);
         else
-            conn_event(events[i].data.ptr, events[i].events);
+            ph_conn_event(events[i].data.ptr, events[i].events);
     }
     serve_woken(s);
     expire(s);
@@ -210,11 +211,11 @@ static void say_goodbye(struct ph_server *s)
     int64_t end = s->now_ns + STOP_NS;
     for (struct ph_conn *c = s->conns, *next; c; c = next) {
         next = c->next;
-        conn_stop(c);
+        ph_conn_stop(c);
     }
     bury(s);
     while (s->conns && ph_now_ns() < end) turn(s, has_work(s) ? 0 : 10);
-    while (s->conns) conn_kill(s->conns);
+    while (s->conns) ph_conn_kill(s->conns);
     serve_woken(s);
     bury(s);
 }

@@ -17,7 +17,8 @@ void ph_conn_unref(struct ph_conn **out)
 {
     struct ph_conn *c = *out;
     *out = NULL;
-    if (c && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1) conn_release(c);
+    if (c && atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) == 1)
+        ph_conn_release(c);
 }
 
 // With the lock held: asks the I/O thread to close it.
@@ -26,7 +27,7 @@ static void ask_close(struct ph_conn *c, int code, const char *reason)
     if (!c->open || c->close_code) return;
     c->close_code = code;
     snprintf(c->close_reason, sizeof c->close_reason, "%s", reason ? reason : "");
-    conn_wake(c);
+    ph_conn_wake(c);
 }
 
 static ph_err put_message(struct ph_conn *c, enum ph_ws_opcode opcode, const void *bytes,
@@ -36,12 +37,12 @@ static ph_err put_message(struct ph_conn *c, enum ph_ws_opcode opcode, const voi
     if (!c->open) return PH_ESTOPPED;
     if (!c->websocket) return PH_ENOTSUP;
     size_t n = ph_ws_header(head, opcode, size);
-    if (!control_put(c, head, n, bytes, size, CONTROL_BYTES)) {
+    if (!ph_control_put(c, head, n, bytes, size, CONTROL_BYTES)) {
         ask_close(c, PH_WS_TRY_LATER, "it does not read its messages");
         return PH_ELIMIT;
     }
     c->control_texts++;
-    conn_wake(c);
+    ph_conn_wake(c);
     return PH_OK;
 }
 
@@ -72,7 +73,7 @@ ph_err ph_conn_post(struct ph_conn *c, const struct ph_post *post)
     ph_err ret = c->open ? ph_mailbox_put(c->box, post, ph_now_ns()) : PH_ESTOPPED;
     if (ret == PH_OK && c->box->mode == PH_SEND_DROP_TO_KEY && post->text_len)
         put_message(c, PH_WS_TEXT, post->text, post->text_len);
-    if (ret == PH_OK) conn_wake(c);
+    if (ret == PH_OK) ph_conn_wake(c);
     pthread_mutex_unlock(&c->lock);
     return ret;
 }

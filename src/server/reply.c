@@ -46,7 +46,7 @@ static bool has_header(const struct ph_buf *headers, const char *name)
     return headers->data && strstr(headers->data, name);
 }
 
-void reply_head(struct ph_request *req, int status, const char *type, int64_t length)
+void ph_reply_head(struct ph_request *req, int status, const char *type, int64_t length)
 {
     struct ph_conn *c = req->conn;
     struct ph_buf *b = &c->out.owned;
@@ -71,14 +71,14 @@ void reply_head(struct ph_request *req, int status, const char *type, int64_t le
 }
 
 // The head and what has been put behind it are one piece; without memory only closing is left.
-void reply_owned(struct ph_request *req)
+void ph_reply_owned(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct out *o = &c->out;
     if (o->owned.failed)
-        conn_finish(c);
+        ph_conn_finish(c);
     else
-        out_add(o, o->owned.data, o->owned.len);
+        ph_out_add(o, o->owned.data, o->owned.len);
 }
 
 static bool may_reply(struct ph_request *req)
@@ -93,12 +93,12 @@ static bool has_body(const struct ph_request *req, int status)
     return !req->is_head && status != 204 && status != 304;
 }
 
-void reply_with(struct ph_request *req, int status, const char *type, const void *body,
-                size_t size)
+void ph_reply_with(struct ph_request *req, int status, const char *type, const void *body,
+                   size_t size)
 {
-    reply_head(req, status, type, (int64_t) size);
-    reply_owned(req);
-    if (has_body(req, status)) out_add(&req->conn->out, body, size);
+    ph_reply_head(req, status, type, (int64_t) size);
+    ph_reply_owned(req);
+    if (has_body(req, status)) ph_out_add(&req->conn->out, body, size);
 }
 
 // ------------------------------------------------------------------------------------ replies
@@ -112,9 +112,9 @@ void ph_reply_bytes(struct ph_request *req, int status, const char *type, const 
                     size_t size)
 {
     if (!may_reply(req)) return;
-    reply_head(req, status, type, (int64_t) size);
+    ph_reply_head(req, status, type, (int64_t) size);
     if (has_body(req, status)) ph_buf_put(&req->conn->out.owned, bytes, size);
-    reply_owned(req);
+    ph_reply_owned(req);
 }
 
 void ph_reply_text(struct ph_request *req, int status, const char *text)
@@ -140,8 +140,8 @@ void ph_reply_frame(struct ph_request *req, struct ph_frame *frame)
     unsigned codec = frame->packet.codec;
     const char *type = codec < sizeof types / sizeof types[0] ? types[codec] : NULL;
     if (!may_reply(req)) return;
-    reply_with(req, 200, type ? type : "application/octet-stream", frame->packet.data,
-               frame->packet.size);
+    ph_reply_with(req, 200, type ? type : "application/octet-stream", frame->packet.data,
+                  frame->packet.size);
     req->conn->out.frame = ph_frame_ref(frame);
 }
 
@@ -183,7 +183,7 @@ static const char *code_of(int status, ph_err err)
 #undef NAME
 }
 
-void error_json(struct ph_buf *b, int status, const struct ph_fault *fault)
+void ph_error_json(struct ph_buf *b, int status, const struct ph_fault *fault)
 {
     ph_buf_puts(b, "{\"error\":{\"code\":");
     ph_json_str(b, code_of(status, fault->code));
@@ -201,7 +201,7 @@ void ph_reply_fault(struct ph_request *req, int status, const struct ph_fault *f
 {
     struct ph_buf b = { 0 };
     if (!status) status = status_of(fault->code);
-    error_json(&b, status, fault);
+    ph_error_json(&b, status, fault);
     if (b.failed)
         ph_reply_status(req, 503);
     else
@@ -260,7 +260,7 @@ struct ph_deferred *ph_request_defer(struct ph_request *req, int64_t timeout_ns,
 static void wake(struct ph_conn *c)
 {
     pthread_mutex_lock(&c->lock);
-    if (c->server) conn_wake(c);
+    if (c->server) ph_conn_wake(c);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -289,7 +289,7 @@ ph_err ph_deferred_fault(struct ph_deferred **d, int status, const struct ph_fau
 {
     struct ph_buf b = { 0 };
     if (!status) status = status_of(fault->code);
-    error_json(&b, status, fault);
+    ph_error_json(&b, status, fault);
     ph_err ret = ph_deferred_reply(d, b.failed ? 503 : status, b.data, b.failed ? 0 : b.len);
     ph_buf_free(&b);
     return ret;
@@ -313,13 +313,13 @@ ph_err ph_deferred_frame(struct ph_deferred **out, struct ph_frame *frame)
 }
 
 // The connection is in CONN_WAIT: sends what has come, or when it is late what was agreed on.
-void deferred_woken(struct ph_conn *c, bool late)
+void ph_deferred_woken(struct ph_conn *c, bool late)
 {
     struct ph_deferred *d = c->deferred;
     struct ph_request *req = &c->request;
     if (!d) {
         if (late && c->refusal)
-            request_refuse(req, c->refusal, PH_REFUSED_AUTH, "token", "a wrong token");
+            ph_request_refuse(req, c->refusal, PH_REFUSED_AUTH, "token", "a wrong token");
         return;
     }
     pthread_mutex_lock(&d->lock);
@@ -339,7 +339,7 @@ void deferred_woken(struct ph_conn *c, bool late)
 }
 
 // Nobody is there any more to take the answer.
-void deferred_abandon(struct ph_conn *c)
+void ph_deferred_abandon(struct ph_conn *c)
 {
     struct ph_deferred *d = c->deferred;
     c->deferred = NULL;

@@ -102,8 +102,8 @@ ph_err ph_server_resources(struct ph_server *s, const struct ph_resource *table)
 
 // ------------------------------------------------------------------------------------- refusals
 
-void request_refuse(struct ph_request *req, int status, enum ph_server_refusal why,
-                    const char *field, const char *fmt, ...)
+void ph_request_refuse(struct ph_request *req, int status, enum ph_server_refusal why,
+                       const char *field, const char *fmt, ...)
 {
     struct ph_conn *c = req->conn;
     struct ph_fault fault = { .code = PH_EINVAL };
@@ -112,7 +112,7 @@ void request_refuse(struct ph_request *req, int status, enum ph_server_refusal w
     snprintf(fault.field, sizeof fault.field, "%s", field ? field : "");
     vsnprintf(fault.message, sizeof fault.message, fmt, args);
     va_end(args);
-    server_refused(c->server, why);
+    ph_server_refused(c->server, why);
     if (status == 408 || why == PH_REFUSED_FORMAT) c->keep_alive = false;
     if (status == 401) ph_reply_header(req, "WWW-Authenticate", "Bearer");
     ph_reply_fault(req, status, &fault);
@@ -131,7 +131,7 @@ static void refuse_later(struct ph_conn *c, int status)
 
 // --------------------------------------------------------------------------------------- token
 
-ph_err token_check(struct ph_conn *c, const char *given, size_t len)
+ph_err ph_token_check(struct ph_conn *c, const char *given, size_t len)
 {
     struct ph_server *s = c->server;
     if (!s->token[0]) return PH_OK;
@@ -175,15 +175,15 @@ static bool check_token(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct given g = token_given(req);
-    ph_err ret = token_check(c, g.at, g.len);
+    ph_err ret = ph_token_check(c, g.at, g.len);
     req->authorized = ret == PH_OK;
     if (ret == PH_OK || (ret == PH_MORE && req->upgrade)) return true;
     if (ret == PH_MORE)
-        request_refuse(req, 401, PH_REFUSED_AUTH, "token",
-                       "a token is needed: Authorization: Bearer …");
+        ph_request_refuse(req, 401, PH_REFUSED_AUTH, "token",
+                          "a token is needed: Authorization: Bearer …");
     else if (ret == PH_ELIMIT)
-        request_refuse(req, 429, PH_REFUSED_AUTH, "token",
-                       "too many wrong tokens from here, wait a minute");
+        ph_request_refuse(req, 429, PH_REFUSED_AUTH, "token",
+                          "too many wrong tokens from here, wait a minute");
     else
         refuse_later(c, 401);
     return false;
@@ -203,13 +203,13 @@ static bool check_syntax(struct ph_request *req)
     req->is_head = !strcmp(req->http.method, "HEAD");
     const char *expect = ph_http_header(&req->http, "expect");
     if (!req->method && strcmp(req->http.method, "OPTIONS"))
-        request_refuse(req, 501, PH_REFUSED_FORMAT, "method",
-                       "GET, HEAD, POST, PATCH, DELETE, PUT or OPTIONS");
+        ph_request_refuse(req, 501, PH_REFUSED_FORMAT, "method",
+                          "GET, HEAD, POST, PATCH, DELETE, PUT or OPTIONS");
     else if (expect)
-        request_refuse(req, 417, PH_REFUSED_FORMAT, "Expect", "send the body at once");
+        ph_request_refuse(req, 417, PH_REFUSED_FORMAT, "Expect", "send the body at once");
     else if (req->http.content_length && (req->method == PH_GET || !req->method))
-        request_refuse(req, 400, PH_REFUSED_FORMAT, "Content-Length", "%s has no body",
-                       req->http.method);
+        ph_request_refuse(req, 400, PH_REFUSED_FORMAT, "Content-Length", "%s has no body",
+                          req->http.method);
     return !req->replied;
 }
 
@@ -225,15 +225,16 @@ static bool check_source(struct ph_request *req)
     const char *mode = ph_http_header(&req->http, "sec-fetch-mode");
     bool embedded = site && !strcmp(site, "cross-site") && (!mode || strcmp(mode, "navigate"));
     if (!ph_host_known(host, c->local, (const char *const *) s->hosts))
-        request_refuse(req, 403, PH_REFUSED_HOST, "Host",
-                       "this server is not known by that name; allow it with --allowed-hosts");
+        ph_request_refuse(
+            req, 403, PH_REFUSED_HOST, "Host",
+            "this server is not known by that name; allow it with --allowed-hosts");
     else if (origin && !ph_origin_known(origin, s->tls != NULL, host, origins))
-        request_refuse(req, 403, PH_REFUSED_HOST, "Origin",
-                       "pages from there may not use this server; allow them with "
-                       "--allowed-origins");
+        ph_request_refuse(req, 403, PH_REFUSED_HOST, "Origin",
+                          "pages from there may not use this server; allow them with "
+                          "--allowed-origins");
     else if (embedded && !origin && !origins[0])
-        request_refuse(req, 403, PH_REFUSED_HOST, "Sec-Fetch-Site",
-                       "other sites may not embed this server");
+        ph_request_refuse(req, 403, PH_REFUSED_HOST, "Sec-Fetch-Site",
+                          "other sites may not embed this server");
     return !req->replied;
 }
 
@@ -295,9 +296,9 @@ static bool check_body(struct ph_request *req)
 {
     size_t limit = req->conn->server->limits.body_bytes;
     if (req->method != PH_GET && !is_json(&req->http))
-        request_refuse(req, 415, PH_REFUSED_FORMAT, "Content-Type", "application/json");
+        ph_request_refuse(req, 415, PH_REFUSED_FORMAT, "Content-Type", "application/json");
     else if (req->http.content_length > limit)
-        request_refuse(req, 413, PH_REFUSED_LIMIT, "body", "at most %zu bytes", limit);
+        ph_request_refuse(req, 413, PH_REFUSED_LIMIT, "body", "at most %zu bytes", limit);
     return !req->replied;
 }
 
@@ -309,11 +310,11 @@ static void dispatch(struct ph_request *req)
     c->state = CONN_WAIT;
     c->deadline_ns = PH_NEVER;
     if (req->route->ws) {
-        upgrade_begin(req);
+        ph_upgrade_begin(req);
         return;
     }
     if (req->route->resource)
-        reply_static(req, req->route->resource, req->route->etag);
+        ph_reply_static(req, req->route->resource, req->route->etag);
     else
         req->route->r.handle(req->route->r.opaque, req);
     if (req->replied || req->deferred || c->state == CONN_DEAD) return;
@@ -321,7 +322,7 @@ static void dispatch(struct ph_request *req)
     ph_reply_error(req, 500, NULL, "no reply was made");
 }
 
-void request_body_done(struct ph_conn *c)
+void ph_request_body_done(struct ph_conn *c)
 {
     c->request.body[c->request.body_len] = 0;
     dispatch(&c->request);
@@ -365,17 +366,17 @@ static void handle_head(struct ph_conn *c)
     if (ph_http_parse(c->in, c->head_len, c->server->limits.headers, &req->http, &status,
                       &fault) < 0) {
         req->http.path = NULL;
-        request_refuse(req, status, status == 431 ? PH_REFUSED_LIMIT : PH_REFUSED_FORMAT,
-                       fault.field, "%s", fault.message);
+        ph_request_refuse(req, status, status == 431 ? PH_REFUSED_LIMIT : PH_REFUSED_FORMAT,
+                          fault.field, "%s", fault.message);
         return;
     }
     c->keep_alive = req->http.keep_alive;
-    req->upgrade = request_is_upgrade(&req->http);
+    req->upgrade = ph_request_is_upgrade(&req->http);
     if (check_syntax(req) && check_source(req) && check_route(req) && check_body(req))
         begin_body(c);
 }
 
-bool request_input(struct ph_conn *c)
+bool ph_request_input(struct ph_conn *c)
 {
     struct ph_fault fault = { 0 };
     size_t limit = c->server->limits.header_bytes;
@@ -389,14 +390,15 @@ bool request_input(struct ph_conn *c)
     c->head_len = c->in_len;
     c->keep_alive = false;
     if (long_head)
-        request_refuse(&c->request, 431, PH_REFUSED_LIMIT, "header",
-                       "at most %zu bytes of request line and headers", limit);
+        ph_request_refuse(&c->request, 431, PH_REFUSED_LIMIT, "header",
+                          "at most %zu bytes of request line and headers", limit);
     else
-        request_refuse(&c->request, 400, PH_REFUSED_FORMAT, fault.field, "%s", fault.message);
+        ph_request_refuse(&c->request, 400, PH_REFUSED_FORMAT, fault.field, "%s",
+                          fault.message);
     return true;
 }
 
-void request_end(struct ph_request *req)
+void ph_request_end(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     for (int i = 0; i < req->param_count; i++) {

@@ -198,65 +198,66 @@ struct ph_server {
 #define count_add(counter, n) atomic_fetch_add_explicit(&(counter), n, memory_order_relaxed)
 
 // loop.c
-void server_refused(struct ph_server *s, enum ph_server_refusal why);
+void ph_server_refused(struct ph_server *s, enum ph_server_refusal why);
 // Has the I/O thread look at the connection. With c->lock held, server not NULL.    thread: any
-void conn_wake(struct ph_conn *c);
-int server_count_address(const struct ph_server *s, const struct ph_address *who, bool viewers);
+void ph_conn_wake(struct ph_conn *c);
+int ph_server_count_address(const struct ph_server *s, const struct ph_address *who,
+                            bool viewers);
 
 // conn.c
-struct ph_address address_of(const struct sockaddr_storage *peer);
-struct ph_conn *conn_create(struct ph_server *s, int fd, const struct sockaddr_storage *peer);
-void conn_event(struct ph_conn *c, unsigned events);
-void conn_pump(struct ph_conn *c);   // goes on as far as it can without waiting
-void conn_kill(struct ph_conn *c);   // closes the socket now
-void conn_finish(struct ph_conn *c); // lets out go, then shuts down and lingers
-int64_t conn_due_ns(const struct ph_conn *c);
-void conn_expire(struct ph_conn *c);
-void conn_stop(struct ph_conn *c); // the server stops
-void conn_release(struct ph_conn *c);
-void out_clear(struct out *o);
-void out_add(struct out *o, const void *bytes, size_t size);
+struct ph_address ph_address_of(const struct sockaddr_storage *peer);
+struct ph_conn *ph_conn_create(struct ph_server *s, int fd,
+                               const struct sockaddr_storage *peer);
+void ph_conn_event(struct ph_conn *c, unsigned events);
+void ph_conn_pump(struct ph_conn *c);   // goes on as far as it can without waiting
+void ph_conn_kill(struct ph_conn *c);   // closes the socket now
+void ph_conn_finish(struct ph_conn *c); // lets out go, then shuts down and lingers
+int64_t ph_conn_due_ns(const struct ph_conn *c);
+void ph_conn_expire(struct ph_conn *c);
+void ph_conn_stop(struct ph_conn *c); // the server stops
+void ph_conn_release(struct ph_conn *c);
+void ph_out_clear(struct out *o);
+void ph_out_add(struct out *o, const void *bytes, size_t size);
 
 // request.c
 // Takes what it can from c->in; true when the state changed.
-bool request_input(struct ph_conn *c);
-void request_body_done(struct ph_conn *c);
-void request_end(struct ph_request *req); // frees what belongs to it
-void request_refuse(struct ph_request *req, int status, enum ph_server_refusal why,
-                    const char *field, const char *fmt, ...) PH_PRINTF(5, 6);
+bool ph_request_input(struct ph_conn *c);
+void ph_request_body_done(struct ph_conn *c);
+void ph_request_end(struct ph_request *req); // frees what belongs to it
+void ph_request_refuse(struct ph_request *req, int status, enum ph_server_refusal why,
+                       const char *field, const char *fmt, ...) PH_PRINTF(5, 6);
 
 // reply.c
 // Head and body of a reply whose body is in memory that lives long enough.
-void reply_with(struct ph_request *req, int status, const char *type, const void *body,
-                size_t size);
+void ph_reply_with(struct ph_request *req, int status, const char *type, const void *body,
+                   size_t size);
 // The head, into out.owned; length -1 = until the connection ends. reply_owned sends it.
-void reply_head(struct ph_request *req, int status, const char *type, int64_t length);
-void reply_owned(struct ph_request *req);
+void ph_reply_head(struct ph_request *req, int status, const char *type, int64_t length);
+void ph_reply_owned(struct ph_request *req);
 // A JSON error document.
-void error_json(struct ph_buf *b, int status, const struct ph_fault *fault);
-void deferred_woken(struct ph_conn *c, bool late);
-void deferred_abandon(struct ph_conn *c);
+void ph_error_json(struct ph_buf *b, int status, const struct ph_fault *fault);
+void ph_deferred_woken(struct ph_conn *c, bool late);
+void ph_deferred_abandon(struct ph_conn *c);
 
 // upgrade.c
-bool request_is_upgrade(const struct ph_http *h);
-void upgrade_begin(struct ph_request *req);
-void ws_input(struct ph_conn *c, const void *bytes, size_t size);
-void ws_expire(struct ph_conn *c);
-void ws_begun(struct ph_conn *c); // the 101 is on its way: feeds what came with the request
+bool ph_request_is_upgrade(const struct ph_http *h);
+void ph_upgrade_begin(struct ph_request *req);
+void ph_ws_input(struct ph_conn *c, const void *bytes, size_t size);
+void ph_ws_expire(struct ph_conn *c);
 // Tells the owner, once, that the connection is over; no more posts.
-void conn_over(struct ph_conn *c, int code);
+void ph_conn_over(struct ph_conn *c, int code);
 // A close with that code after what is being written; error: also as a text before it.
-void ws_close(struct ph_conn *c, int code, const char *reason, bool error);
-bool stream_next(struct ph_conn *c); // puts what is next into c->out; false = nothing
-bool control_put(struct ph_conn *c, const void *head, size_t head_size, const void *bytes,
-                 size_t size, size_t limit);  // with c->lock held
-bool viewer_admitted(struct ph_request *req); // false = too many, replied
-bool stream_prepare(struct ph_conn *c, enum ph_send_mode mode, int depth);
+void ph_ws_close(struct ph_conn *c, int code, const char *reason, bool error);
+bool ph_stream_next(struct ph_conn *c); // puts what is next into c->out; false = nothing
+bool ph_control_put(struct ph_conn *c, const void *head, size_t head_size, const void *bytes,
+                    size_t size, size_t limit);  // with c->lock held
+bool ph_viewer_admitted(struct ph_request *req); // false = too many, replied
+bool ph_stream_prepare(struct ph_conn *c, enum ph_send_mode mode, int depth);
 
 // static.c
-void reply_static(struct ph_request *req, const struct ph_resource *res, const char *etag);
+void ph_reply_static(struct ph_request *req, const struct ph_resource *res, const char *etag);
 
 // token check of a request: PH_OK, PH_MORE (none shown), PH_EINVAL (wrong), PH_ELIMIT
-ph_err token_check(struct ph_conn *c, const char *given, size_t len);
+ph_err ph_token_check(struct ph_conn *c, const char *given, size_t len);
 
 #endif

@@ -63,7 +63,7 @@ static bool is_same_tag(const char *list, const char *etag)
     return false;
 }
 
-void reply_static(struct ph_request *req, const struct ph_resource *res, const char *etag)
+void ph_reply_static(struct ph_request *req, const struct ph_resource *res, const char *etag)
 {
     const char *seen = ph_http_header(&req->http, "if-none-match");
     bool gzip = res->gz && (!res->data || res->gz_size < res->size) &&
@@ -80,11 +80,11 @@ void reply_static(struct ph_request *req, const struct ph_resource *res, const c
     }
     if (gzip) {
         ph_reply_header(req, "Content-Encoding", "gzip");
-        reply_with(req, 200, res->type, res->gz, res->gz_size);
+        ph_reply_with(req, 200, res->type, res->gz, res->gz_size);
         return;
     }
     if (res->data) {
-        reply_with(req, 200, res->type, res->data, res->size);
+        ph_reply_with(req, 200, res->type, res->data, res->size);
         return;
     }
     size_t size = 0;
@@ -93,7 +93,7 @@ void reply_static(struct ph_request *req, const struct ph_resource *res, const c
         ph_reply_error(req, 503, "Accept-Encoding", "this resource is there as gzip only");
         return;
     }
-    reply_with(req, 200, res->type, bytes, size);
+    ph_reply_with(req, 200, res->type, bytes, size);
     req->conn->out.unpacked = bytes;
 }
 
@@ -105,7 +105,7 @@ void ph_reply_resource(struct ph_request *req, const struct ph_resource *res)
     for (size_t i = 0; !res->etag && i < (res->data ? res->size : res->gz_size); i++)
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     snprintf(etag, sizeof etag, "\"%016llx\"", (unsigned long long) hash);
-    reply_static(req, res, res->etag ? res->etag : etag);
+    ph_reply_static(req, res, res->etag ? res->etag : etag);
 }
 
 // -------------------------------------------------------------------------------------- files
@@ -173,8 +173,8 @@ static void reply_open_file(struct ph_request *req, int fd, uint64_t size, const
             status = 206;
         }
     }
-    reply_head(req, status, type, (int64_t) count);
-    reply_owned(req);
+    ph_reply_head(req, status, type, (int64_t) count);
+    ph_reply_owned(req);
     o->has_file = true;
     o->fd = fd;
     o->fd_at = first;

@@ -13,16 +13,16 @@ static const char mjpeg_part_end[] = "\r\n--" MJPEG_BOUNDARY "\r\n";
 
 // ------------------------------------------------------------------------------ begin and end
 
-bool viewer_admitted(struct ph_request *req)
+bool ph_viewer_admitted(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct ph_server *s = c->server;
     if (s->viewer_count >= s->limits.viewers)
-        request_refuse(req, 503, PH_REFUSED_LIMIT, "viewers", "at most %d viewers",
-                       s->limits.viewers);
-    else if (server_count_address(s, &c->address, true) >= s->limits.viewers_per_address)
-        request_refuse(req, 429, PH_REFUSED_LIMIT, "viewers", "at most %d viewers an address",
-                       s->limits.viewers_per_address);
+        ph_request_refuse(req, 503, PH_REFUSED_LIMIT, "viewers", "at most %d viewers",
+                          s->limits.viewers);
+    else if (ph_server_count_address(s, &c->address, true) >= s->limits.viewers_per_address)
+        ph_request_refuse(req, 429, PH_REFUSED_LIMIT, "viewers",
+                          "at most %d viewers an address", s->limits.viewers_per_address);
     return !req->replied;
 }
 
@@ -34,7 +34,7 @@ static void count_viewer(struct ph_conn *c, int change)
     atomic_store(&s->viewers, s->viewer_count);
 }
 
-bool stream_prepare(struct ph_conn *c, enum ph_send_mode mode, int depth)
+bool ph_stream_prepare(struct ph_conn *c, enum ph_send_mode mode, int depth)
 {
     c->box = calloc(1, sizeof *c->box);
     if (!c->box) return false;
@@ -54,7 +54,7 @@ static void set_open(struct ph_conn *c, bool open)
     pthread_mutex_unlock(&c->lock);
 }
 
-void conn_over(struct ph_conn *c, int code)
+void ph_conn_over(struct ph_conn *c, int code)
 {
     if (c->over || !c->viewer) return;
     c->over = true;
@@ -66,8 +66,8 @@ void conn_over(struct ph_conn *c, int code)
         c->mjpeg_closed(c->user, c);
 }
 
-bool control_put(struct ph_conn *c, const void *head, size_t head_size, const void *bytes,
-                 size_t size, size_t limit)
+bool ph_control_put(struct ph_conn *c, const void *head, size_t head_size, const void *bytes,
+                    size_t size, size_t limit)
 {
     if (head_size + size > limit || c->control_len > limit - head_size - size) return false;
     memcpy(c->control + c->control_len, head, head_size);
@@ -82,7 +82,7 @@ static bool put_frame(struct ph_conn *c, enum ph_ws_opcode opcode, const void *b
     uint8_t head[PH_WS_HEADER_MAX];
     size_t n = ph_ws_header(head, opcode, size);
     pthread_mutex_lock(&c->lock);
-    bool ok = control_put(c, head, n, bytes, size, CONTROL_BYTES + CONTROL_MARGIN - 256);
+    bool ok = ph_control_put(c, head, n, bytes, size, CONTROL_BYTES + CONTROL_MARGIN - 256);
     if (ok && opcode == PH_WS_TEXT) c->control_texts++;
     pthread_mutex_unlock(&c->lock);
     return ok;
@@ -98,22 +98,22 @@ static void put_error(struct ph_conn *c, const char *message)
     ph_buf_free(&b);
 }
 
-void ws_close(struct ph_conn *c, int code, const char *reason, bool error)
+void ph_ws_close(struct ph_conn *c, int code, const char *reason, bool error)
 {
     uint8_t frame[127];
     if (c->over) return;
     if (!c->websocket) {
-        conn_over(c, code);
-        conn_finish(c);
+        ph_conn_over(c, code);
+        ph_conn_finish(c);
         return;
     }
     if (error) put_error(c, reason);
     size_t n = ph_ws_close_frame(frame, code, reason);
     pthread_mutex_lock(&c->lock);
-    control_put(c, frame, n, NULL, 0, CONTROL_BYTES + CONTROL_MARGIN);
+    ph_control_put(c, frame, n, NULL, 0, CONTROL_BYTES + CONTROL_MARGIN);
     pthread_mutex_unlock(&c->lock);
-    conn_over(c, code);
-    conn_finish(c);
+    ph_conn_over(c, code);
+    ph_conn_finish(c);
 }
 
 // ------------------------------------------------------------------------------------- output
@@ -135,21 +135,21 @@ static void put_picture(struct ph_conn *c, const struct ph_mail *mail)
     size_t n;
     if (!c->websocket) {
         n = part_head(mail, (char *) at, sizeof o->prefix);
-        out_add(o, at, n);
-        out_add(o, p->data, p->size);
-        out_add(o, mjpeg_part_end, sizeof mjpeg_part_end - 1);
+        ph_out_add(o, at, n);
+        ph_out_add(o, p->data, p->size);
+        ph_out_add(o, mjpeg_part_end, sizeof mjpeg_part_end - 1);
     } else {
         if (mail->text_len) {
             n = ph_ws_header(at, PH_WS_TEXT, mail->text_len);
-            out_add(o, at, n);
-            out_add(o, c->text_out, mail->text_len);
+            ph_out_add(o, at, n);
+            ph_out_add(o, c->text_out, mail->text_len);
             at += n;
             o->texts = 1;
         }
         n = ph_ws_header(at, PH_WS_BINARY, mail->head_size + p->size);
         memcpy(at + n, mail->head, mail->head_size);
-        out_add(o, at, n + mail->head_size);
-        out_add(o, p->data, p->size);
+        ph_out_add(o, at, n + mail->head_size);
+        ph_out_add(o, p->data, p->size);
     }
     o->frame = mail->frame;
     o->picture = true;
@@ -160,13 +160,13 @@ static void put_control(struct ph_conn *c)
     char *filled = c->control;
     c->control = c->control_out;
     c->control_out = filled;
-    out_add(&c->out, filled, c->control_len);
+    ph_out_add(&c->out, filled, c->control_len);
     c->out.texts = c->control_texts;
     c->control_len = 0;
     c->control_texts = 0;
 }
 
-bool stream_next(struct ph_conn *c)
+bool ph_stream_next(struct ph_conn *c)
 {
     struct ph_mail mail = { 0 };
     pthread_mutex_lock(&c->lock);
@@ -212,8 +212,8 @@ static void ws_hold_back(struct ph_conn *c)
 static void ws_refuse(struct ph_conn *c, enum ph_server_refusal why, int code,
                       const char *reason, bool error)
 {
-    server_refused(c->server, why);
-    ws_close(c, code, reason, error);
+    ph_server_refused(c->server, why);
+    ph_ws_close(c, code, reason, error);
     ph_ws_in_shut(c->ws);
 }
 
@@ -224,7 +224,7 @@ static bool take_auth(struct ph_conn *c, bool text, const char *bytes, size_t si
     struct ph_json_doc *doc = NULL;
     if (c->authorized && (!text || !strstr(bytes, "\"auth\""))) return false;
     const char *token = text ? auth_token(bytes, size, &doc) : NULL;
-    ph_err ret = token ? token_check(c, token, strlen(token)) : PH_MORE;
+    ph_err ret = token ? ph_token_check(c, token, strlen(token)) : PH_MORE;
     ph_json_free(&doc);
     if (!token && c->authorized) return false;
     if (ret == PH_OK) {
@@ -267,7 +267,7 @@ static void on_control(void *opaque, const void *bytes, size_t size)
 {
     struct ph_conn *c = opaque;
     pthread_mutex_lock(&c->lock);
-    control_put(c, bytes, size, NULL, 0, CONTROL_BYTES + CONTROL_MARGIN - 256);
+    ph_control_put(c, bytes, size, NULL, 0, CONTROL_BYTES + CONTROL_MARGIN - 256);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -277,22 +277,22 @@ static void on_pong(void *opaque)
     c->pong_awaited = false;
 }
 
-void ws_input(struct ph_conn *c, const void *bytes, size_t size)
+void ph_ws_input(struct ph_conn *c, const void *bytes, size_t size)
 {
     int code;
     const char *reason;
     ph_err ret = ph_ws_in_feed(c->ws, bytes, size, c->server->now_ns, &code, &reason);
     if (c->over || ret == PH_OK) return;
     if (ret == PH_EOF) {
-        conn_over(c, code);
-        conn_finish(c);
+        ph_conn_over(c, code);
+        ph_conn_finish(c);
         return;
     }
-    server_refused(c->server, ret == PH_ELIMIT ? PH_REFUSED_LIMIT : PH_REFUSED_FORMAT);
-    ws_close(c, code, reason, true);
+    ph_server_refused(c->server, ret == PH_ELIMIT ? PH_REFUSED_LIMIT : PH_REFUSED_FORMAT);
+    ph_ws_close(c, code, reason, true);
 }
 
-void ws_expire(struct ph_conn *c)
+void ph_ws_expire(struct ph_conn *c)
 {
     struct ph_server *s = c->server;
     char reason[80];
@@ -309,12 +309,12 @@ void ws_expire(struct ph_conn *c)
         c->pong_awaited = put_frame(c, PH_WS_PING, "ph", 2);
         c->ping_ns = s->now_ns + s->limits.ping_ns;
     }
-    conn_pump(c);
+    ph_conn_pump(c);
 }
 
 // ------------------------------------------------------------------------------------ upgrade
 
-bool request_is_upgrade(const struct ph_http *h)
+bool ph_request_is_upgrade(const struct ph_http *h)
 {
     return !strcmp(h->method, "GET") && h->minor == 1 &&
            ph_http_has_token(ph_http_header(h, "connection"), "upgrade") &&
@@ -329,12 +329,13 @@ static bool check_upgrade(struct ph_request *req, char accept[PH_WS_ACCEPT_SIZE]
     if (!req->upgrade || !version || strcmp(version, "13") != 0) {
         ph_reply_header(req, "Upgrade", "websocket");
         ph_reply_header(req, "Sec-WebSocket-Version", "13");
-        request_refuse(req, 426, PH_REFUSED_FORMAT, "Upgrade",
-                       "this is a WebSocket, version 13");
+        ph_request_refuse(req, 426, PH_REFUSED_FORMAT, "Upgrade",
+                          "this is a WebSocket, version 13");
     } else if (!key || !ph_ws_accept_key(key, accept)) {
-        request_refuse(req, 400, PH_REFUSED_FORMAT, "Sec-WebSocket-Key", "base64 of 16 bytes");
+        ph_request_refuse(req, 400, PH_REFUSED_FORMAT, "Sec-WebSocket-Key",
+                          "base64 of 16 bytes");
     }
-    return !req->replied && viewer_admitted(req);
+    return !req->replied && ph_viewer_admitted(req);
 }
 
 static bool offered_token(void *arg, const char *at, size_t len)
@@ -366,7 +367,7 @@ static void put_101(struct ph_request *req, const char *accept, const char *subp
                   accept);
     put_subprotocol(b, req, subprotocol);
     ph_buf_puts(b, "\r\n");
-    out_add(&c->out, b->data, b->len);
+    ph_out_add(&c->out, b->data, b->len);
 }
 
 static ph_err ws_prepare(struct ph_conn *c, const struct ph_ws_accept *how)
@@ -381,7 +382,7 @@ static ph_err ws_prepare(struct ph_conn *c, const struct ph_ws_accept *how)
                                                            .control = on_control,
                                                            .pong = on_pong,
                                                            .opaque = c });
-    if (ret == PH_OK && !stream_prepare(c, how->mode, how->depth)) ret = PH_ENOMEM;
+    if (ret == PH_OK && !ph_stream_prepare(c, how->mode, how->depth)) ret = PH_ENOMEM;
     return ret;
 }
 
@@ -390,7 +391,7 @@ static void ws_begin(struct ph_conn *c, bool authorized)
 {
     char *in = c->in;
     size_t at = c->head_len, n = c->in_len - c->head_len;
-    request_end(&c->request);
+    ph_request_end(&c->request);
     c->in = NULL;
     c->in_len = c->in_cap = c->head_len = 0;
     c->state = CONN_WS;
@@ -399,11 +400,11 @@ static void ws_begin(struct ph_conn *c, bool authorized)
     count_viewer(c, 1);
     count_add(c->server->upgrades, 1);
     if (authorized) ws_open(c);
-    if (n) ws_input(c, in + at, n);
+    if (n) ph_ws_input(c, in + at, n);
     free(in);
 }
 
-void upgrade_begin(struct ph_request *req)
+void ph_upgrade_begin(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct ph_ws_accept how = { 0 };
@@ -422,7 +423,7 @@ void upgrade_begin(struct ph_request *req)
     }
     if (ret < 0) {
         c->websocket = false;
-        out_clear(&c->out);
+        ph_out_clear(&c->out);
         c->hooks->closed(c->user, NULL, PH_WS_INTERNAL);
         ph_reply_error(req, ret == PH_ENOTSUP ? 501 : 503, NULL,
                        ret == PH_ENOTSUP ? "this build has no WebSocket: libwslay was not there"
@@ -439,14 +440,14 @@ struct ph_conn *ph_reply_mjpeg(struct ph_request *req,
                                void (*closed)(void *user, struct ph_conn *conn), void *user)
 {
     struct ph_conn *c = req->conn;
-    if (!viewer_admitted(req)) return NULL;
-    if (!stream_prepare(c, PH_SEND_LATEST, 0)) {
+    if (!ph_viewer_admitted(req)) return NULL;
+    if (!ph_stream_prepare(c, PH_SEND_LATEST, 0)) {
         ph_reply_error(req, 503, NULL, "out of memory");
         return NULL;
     }
-    reply_head(req, 200, "multipart/x-mixed-replace; boundary=" MJPEG_BOUNDARY, -1);
+    ph_reply_head(req, 200, "multipart/x-mixed-replace; boundary=" MJPEG_BOUNDARY, -1);
     if (!req->is_head) ph_buf_puts(&c->out.owned, mjpeg_part_end + 2);
-    reply_owned(req);
+    ph_reply_owned(req);
     if (req->is_head || c->state != CONN_REPLY) return NULL;
     c->mjpeg_closed = closed;
     c->user = user;
