@@ -206,6 +206,7 @@ TEST(png_and_jpeg_files_that_are_damaged_are_refused)
             CHECK(back == NULL);
         }
     }
+    ph_frame_unref(&f);
     remove_folder();
 }
 

@@ -9,6 +9,7 @@
 
 #include "image/measure.h"
 
+#include <pthread.h>
 #include <stdint.h>
 
 #define RUN_FRAMES 1024
@@ -32,16 +33,21 @@ static inline void run_deliver(void *opaque, struct ph_frame *f)
     r->count++;
 }
 
+static pthread_mutex_t run_lock = PTHREAD_MUTEX_INITIALIZER; // problem, problems, acked_*
+
 static inline void run_event(void *opaque, const struct ph_event *e)
 {
     struct run *r = opaque;
+    pthread_mutex_lock(&run_lock);
     if (e->type == PH_EVENT_ACK) {
         r->acked_frame = e->frame;
         r->acked_id = e->id;
     }
-    if (e->type != PH_EVENT_PROBLEM) return;
-    r->problems += e->message != NULL;
-    snprintf(r->problem, sizeof r->problem, "%s", e->message ? e->message : "");
+    if (e->type == PH_EVENT_PROBLEM) {
+        r->problems += e->message != NULL;
+        snprintf(r->problem, sizeof r->problem, "%s", e->message ? e->message : "");
+    }
+    pthread_mutex_unlock(&run_lock);
 }
 
 // The error of a graph that is refused; *fault says why.

@@ -23,6 +23,12 @@ static void draw(struct ph_frame **color, struct ph_frame **depth, struct ph_sce
     ph_scene_render(&(*color)->picture, &(*depth)->picture, c, seconds / 9, smooth);
 }
 
+static void release(struct ph_frame *color, struct ph_frame *depth)
+{
+    ph_frame_unref(&color);
+    ph_frame_unref(&depth);
+}
+
 // The point in the world that a pixel shows, by its depth and the camera alone.
 static void unproject(const struct ph_scene_camera *c, int x, int y, float z, double out[3])
 {
@@ -49,6 +55,7 @@ TEST(depth_of_the_ground_puts_its_pixels_on_the_ground)
             checked++;
         }
     CHECK_INT(checked, >, 1500);
+    release(color, depth);
 }
 
 TEST(depth_of_the_pearl_puts_its_pixels_on_a_sphere)
@@ -68,6 +75,7 @@ TEST(depth_of_the_pearl_puts_its_pixels_on_a_sphere)
             checked++;
         }
     CHECK_INT(checked, >, 200);
+    release(color, depth);
 }
 
 TEST(the_sky_is_infinitely_far)
@@ -81,6 +89,7 @@ TEST(the_sky_is_infinitely_far)
     CHECK(isinf(depth_at(&depth->picture, 0, 0)));
     CHECK(isfinite(depth_at(&depth->picture, 0, 47)));
     CHECK_PX(&color->picture, 5, 5, px(&color->picture, 5, 5) | 0xff);
+    release(color, depth);
 }
 
 TEST(depth_does_not_depend_on_smooth_edges_and_they_are_smooth)
@@ -96,6 +105,8 @@ TEST(depth_does_not_depend_on_smooth_edges_and_they_are_smooth)
             changed += px(&c0->picture, x, y) != px(&c1->picture, x, y);
     CHECK_INT(changed, >, 300);
     CHECK_INT(changed, <, 161 * 121 / 5);
+    release(c0, d0);
+    release(c1, d1);
 }
 
 TEST(a_pixel_next_to_another_in_the_world_is_next_to_it_a_moment_later)

@@ -80,6 +80,9 @@ TEST(a_letter_has_the_pixels_that_freetype_gives_it)
     CHECK_INT(k.x1, <=, slot->bitmap_left + (int) slot->bitmap.width); // and nothing else
     CHECK_INT(k.y1, <=, top + (int) slot->bitmap.rows);
     run_close(&r);
+    FT_Done_FreeType(lib);
+    FcPatternDestroy(match);
+    FcPatternDestroy(pat);
 }
 
 TEST(nine_places_are_where_they_say)
@@ -238,6 +241,7 @@ TEST(bad_utf8_and_empty_texts_do_no_harm)
         CHECK_OK(ph_glyphs_layout(g, texts[i], 0.5f));
         ph_glyphs_draw(g, &f->picture, -5, 30, 0xffffffff, 0);
     }
+    ph_frame_unref(&f);
     ph_glyphs_destroy(&g);
 }
 
@@ -280,6 +284,12 @@ TEST(a_full_cache_is_emptied_and_the_text_is_right_afterwards)
     char *endless = letters(0x400, 5000);
     CHECK_INT(ph_glyphs_layout(g, endless, 0), ==, PH_ELIMIT);
     CHECK_OK(ph_glyphs_layout(g, last, 0));
+    free(last);
+    free(endless);
+    ph_frame_unref(&a);
+    ph_frame_unref(&b);
+    ph_glyphs_destroy(&g);
+    ph_glyphs_destroy(&fresh);
 }
 
 TEST(a_label_that_changes_every_frame_allocates_nothing)
@@ -324,8 +334,11 @@ static void expand(const char *text, char *out, size_t size)
 {
     struct ph_template t;
     ph_template_parse(&t, text);
-    for (int i = 0; i < t.count; i++)
-        snprintf(t.fields[i].value, sizeof t.fields[i].value, "<%s>", t.fields[i].name);
+    for (int i = 0; i < t.count; i++) {
+        struct ph_template_field *f = &t.fields[i];
+        f->value[0] = '<';
+        strcpy(stpcpy(f->value + 1, f->name), ">");
+    }
     ph_template_print(&t, text, out, size);
 }
 
