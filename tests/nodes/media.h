@@ -17,9 +17,10 @@ static char media_folder[64];
 
 static inline void media_cleanup(void)
 {
-    char command[128];
+    char command[256];
     if (!media_folder[0]) return;
-    snprintf(command, sizeof command, "rm -rf %s", media_folder);
+    snprintf(command, sizeof command, "umount -l %s/* 2>/dev/null; rm -rf %s", media_folder,
+             media_folder);
     if (system(command)) {}
 }
 
@@ -230,7 +231,8 @@ static inline double media_probe(const char *path, const char *what)
 // Decodes all of a film with the ffmpeg program, which is silent when nothing is wrong with it.
 static inline void media_check_sound_file(const char *path)
 {
-    const char *said = media_sh("ffmpeg -v error -i %s -f null -", path);
+    const char *said = media_sh(
+        "ffmpeg -v error -i %s -vsync passthrough -enc_time_base 1/90000 -f null -", path);
     if (said[0]) TEST_FAIL("ffmpeg about %s: %s", path, said);
 }
 

@@ -88,13 +88,20 @@ static int write_bytes(void *opaque, IO_CONST uint8_t *buf, int size)
     return size;
 }
 
+// The Matroska muxer does not say; each cluster comes in a write of its own.
+static bool begins_cluster(const uint8_t *buf, int size)
+{
+    return size >= 4 && !memcmp(buf, "\x1f\x43\xb6\x75", 4);
+}
+
 // The muxer says what begins: when it is a fragment, all before it is one too.
 static int write_marked(void *opaque, IO_CONST uint8_t *buf, int size,
                         enum AVIODataMarkerType type, int64_t time)
 {
     struct ph_writer *w = opaque;
     bool begins = type == AVIO_DATA_MARKER_SYNC_POINT ||
-                  type == AVIO_DATA_MARKER_BOUNDARY_POINT || type == AVIO_DATA_MARKER_TRAILER;
+                  type == AVIO_DATA_MARKER_BOUNDARY_POINT || type == AVIO_DATA_MARKER_TRAILER ||
+                  begins_cluster(buf, size);
     if (begins && !w->io_error) w->whole = w->at;
     return write_bytes(opaque, buf, size);
 }
@@ -291,7 +298,7 @@ static int64_t ticks_of(struct ph_writer *w, int64_t pts_ns)
 {
     int rate = w->kind->ticks_per_second;
     int64_t t = av_rescale(pts_ns - w->first_ns, rate, PH_SECOND_NS);
-    if (w->last >= 0 && t < w->last - rate) { // another source: go on where the last one was
+    if (w->last >= 0 && t < w->last - rate / 4) { // another source: go on where the last one was
         t = w->last + w->step;
         w->first_ns = pts_ns - av_rescale(t, PH_SECOND_NS, rate);
     }
