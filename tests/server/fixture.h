@@ -114,8 +114,12 @@ static ph_err on_accept(void *opaque, struct ph_request *req, struct ph_ws_accep
     return PH_OK;
 }
 
+static bool fixture_greets; // set before the start: every WebSocket gets "welcome" from `open`
+
+// What is posted here must arrive: the connection is live before its owner hears of it.
 static void on_open(void *user, struct ph_conn *conn)
 {
+    if (fixture_greets) CHECK_OK(ph_ws_send_text(conn, "welcome", 7));
     add_conn(&((struct fixture *) user)->seen, conn);
 }
 

@@ -26,7 +26,7 @@ static ph_err create_fails(const struct ph_server_params *par, struct ph_fault *
     return ret;
 }
 
-TEST(a_port_in_use_is_told_by_its_number)
+TEST(d2_43_a_port_in_use_is_told_and_the_retry_works)
 {
     struct fixture f;
     struct ph_fault fault = { 0 };
@@ -433,7 +433,7 @@ TEST(a_bad_certificate_is_told_by_its_file)
 
 // ----------------------------------------------------------------------------------- stopping
 
-TEST(defect_17_a_server_stops_within_a_second_in_every_state)
+TEST(d2_17_a_server_stops_within_a_second_in_every_state)
 {
     enum { N = 10 };
     struct fixture f;
@@ -580,7 +580,7 @@ TEST(a_thousand_connections_leave_nothing_behind)
     fixture_stop(&f);
 }
 
-TEST(defect_48_an_idle_server_uses_no_processor)
+TEST(d2_48_an_idle_server_uses_no_processor)
 {
     struct fixture f;
     struct client c[4];

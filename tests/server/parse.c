@@ -77,7 +77,7 @@ TEST(the_end_of_a_head_is_found_wherever_the_pieces_break)
     }
 }
 
-TEST(a_wire_header_is_packed_little_endian_and_read_back)
+TEST(d2_15_a_wire_header_is_read_back_and_its_length_not_trusted)
 {
     const struct ph_wire h = { .kind = PH_WIRE_PICTURE,
                                .codec = PH_WIRE_H264,
@@ -101,7 +101,6 @@ TEST(a_wire_header_is_packed_little_endian_and_read_back)
     uint8_t again[PH_WIRE_BYTES];
     ph_wire_pack(&back, again);
     CHECK(!memcmp(again, want, sizeof want));
-    // defect 15: no length on the wire is trusted
     CHECK_INT(ph_wire_unpack(bytes, sizeof bytes - 1, &back, &fault), ==, PH_EFORMAT);
     CHECK_STR(fault.field, "payload_bytes");
     CHECK_INT(ph_wire_unpack(bytes, 31, &back, &fault), ==, PH_EFORMAT);
@@ -214,7 +213,7 @@ static size_t find_marker(int marker)
     TEST_FAIL("no marker %02x", marker);
 }
 
-TEST(a_jpeg_that_lies_about_itself_is_refused)
+TEST(d2_15_a_jpeg_that_lies_about_itself_is_refused)
 {
     struct ph_fault fault;
     make_picture(64, 64, 0);

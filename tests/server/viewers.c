@@ -4,6 +4,7 @@
 
 #include "server/mailbox.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 
 static const struct ph_server_params defaults = { 0 };
@@ -41,7 +42,7 @@ static const char *take_all(struct ph_mailbox *m)
     return text;
 }
 
-TEST(defect_4_a_slow_viewer_next_gets_the_newest_picture)
+TEST(d2_4_a_slow_viewer_next_gets_the_newest_picture)
 {
     static struct ph_mailbox m;
     ph_mailbox_init(&m, PH_SEND_LATEST, 0);
@@ -79,7 +80,7 @@ TEST(the_text_of_a_replaced_picture_goes_with_it)
     ph_frame_unref(&f);
 }
 
-TEST(defect_14_encoded_video_is_never_torn_a_drop_lasts_to_the_next_key)
+TEST(d2_14_encoded_video_is_never_torn_a_drop_lasts_to_the_next_key)
 {
     static struct ph_mailbox m;
     ph_mailbox_init(&m, PH_SEND_DROP_TO_KEY, 3);
@@ -137,7 +138,7 @@ TEST(any_sequence_of_video_packets_stays_decodable_and_is_accounted_for)
 
 // ------------------------------------------------------------------------------ real sockets
 
-TEST(metrics_go_directly_before_their_picture)
+TEST(d2_41_metrics_go_directly_before_their_picture_and_counters_are_true)
 {
     struct fixture f;
     struct client c;
@@ -397,7 +398,7 @@ TEST(a_viewer_that_never_reads_is_closed_with_1013)
     fixture_stop(&f);
 }
 
-TEST(thirty_two_viewers_get_every_picture)
+TEST(d2_36_thirty_two_viewers_get_every_picture_once)
 {
     struct fixture f;
     struct client c[32];
@@ -497,6 +498,44 @@ TEST(mjpeg_is_a_stream_of_parts_for_simple_viewers)
     client_close(&c);
     fixture_wait(&f, &f.seen.closed, 1);
     fixture_stop(&f);
+}
+
+static _Atomic int log_lines;
+
+static void count_line(void *opaque, enum ph_log_level level, const char *who, const char *line)
+{
+    log_lines++;
+}
+
+TEST(d2_10_ten_thousand_pictures_for_one_who_reads_none_cost_no_memory_and_no_log)
+{
+    struct fixture f;
+    struct client c;
+    struct ph_pool *pool;
+    struct ph_log log = { .level = PH_LOG_DEBUG, .write = count_line };
+    fixture_start(&f, &(struct ph_server_params){ .log = &log });
+    CHECK_OK(ph_pool_create(&pool));
+    client_open_from(&c, f.port, NULL, 4096);
+    CHECK_INT(ws_open(&c, "/ws", NULL), ==, 101);
+    fixture_wait(&f, &f.seen.count, 1);
+    long before = 0;
+    for (uint64_t n = 1; n <= 10000; n++) {
+        struct ph_frame *frame = stamped_frame(pool, PH_JPEG, true, n, 50000);
+        post_all(&f, frame, "{\"type\":\"metrics\"}");
+        ph_frame_unref(&frame);
+        if (n % 100 == 0) sleep_ms(1);
+        if (n == 1000) before = (long) mallinfo2().uordblks;
+    }
+    struct ph_conn_stats s;
+    ph_conn_stats(f.seen.conns[0], &s);
+    CHECK_INT(s.posted, ==, 10000);
+    CHECK_INT(s.dropped[PH_SENT_REPLACED], >, 9900);
+    CHECK_INT(s.waiting, ==, 1);
+    CHECK_INT((long) mallinfo2().uordblks - before, <, 200000); // a few frames more or less
+    CHECK_INT(log_lines, <, 5);
+    client_close(&c);
+    fixture_stop(&f);
+    ph_pool_destroy(&pool);
 }
 
 TEST(posting_to_a_connection_that_is_gone_does_nothing)

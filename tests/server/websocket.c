@@ -218,7 +218,7 @@ TEST(a_message_may_come_in_one_piece_with_the_upgrade)
     fixture_stop(&f);
 }
 
-TEST(frames_that_break_the_protocol_close_with_1002)
+TEST(d2_15_frames_that_break_the_protocol_close_with_1002)
 {
     static const struct {
         int first;
@@ -331,7 +331,7 @@ TEST(the_server_closes_after_what_it_has_still_to_say)
     fixture_stop(&f);
 }
 
-TEST(a_client_that_is_killed_in_the_middle_of_a_message_is_1006)
+TEST(d2_44_a_client_that_is_killed_in_the_middle_of_a_message_is_1006)
 {
     struct fixture f;
     struct client c, good;
@@ -407,6 +407,20 @@ TEST(a_client_that_does_not_answer_pings_is_closed)
     ws_expect_text(&alive, "here");
     client_close(&deaf);
     client_close(&alive);
+    fixture_stop(&f);
+}
+
+TEST(d2_9_what_is_sent_from_open_arrives_two_thousand_times)
+{
+    struct fixture f;
+    struct client c;
+    fixture_greets = true;
+    fixture_start(&f, &defaults);
+    for (int i = 0; i < 2000; i++) {
+        fixture_ws(&f, &c, "/ws");
+        ws_expect_text(&c, "welcome");
+        client_close(&c);
+    }
     fixture_stop(&f);
 }
 
