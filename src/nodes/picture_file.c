@@ -101,6 +101,10 @@ static ph_err load_jpeg(const uint8_t *bytes, size_t size, const char *path,
     if (!tj) goto fail;
     ret = PH_EFORMAT;
     if (tjDecompressHeader3(tj, bytes, size, &w, &h, &subsampling, &space) < 0) goto fail;
+    if (w > PH_PICTURE_FILE_MAX_SIDE || h > PH_PICTURE_FILE_MAX_SIDE) {
+        tjDestroy(tj);
+        return ph_fail(fault, PH_ELIMIT, "path", "%s is larger than 16384x16384", path);
+    }
     PH_TRY(ph_frame_picture(NULL, PH_RGBA, w, h, out));
     struct ph_picture *p = &(*out)->picture;
     ret = PH_EFORMAT;
@@ -184,6 +188,7 @@ void ph_picture_writer_destroy(struct ph_picture_writer **out)
     free(w);
 }
 
+#if PH_HAVE_PNG || PH_HAVE_JPEG
 static ph_err room_for(struct ph_picture_writer *w, size_t size)
 {
     if (size <= w->capacity) return PH_OK;
@@ -193,6 +198,7 @@ static ph_err room_for(struct ph_picture_writer *w, size_t size)
     w->capacity = size;
     return PH_OK;
 }
+#endif
 
 #if PH_HAVE_PNG
 static ph_err encode_png(struct ph_picture_writer *w, const struct ph_picture *p,

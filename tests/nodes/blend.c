@@ -111,8 +111,7 @@ TEST(an_input_without_a_picture_yet_is_no_reason_to_wait)
     run_close(&r);
 }
 
-// Defect 12: a quick input must not starve or flicker a slow one.
-TEST(a_quick_input_and_a_slow_one_are_both_in_every_frame)
+TEST(d2_12_a_quick_input_and_a_slow_one_are_both_in_every_frame)
 {
     run_open(&r, "pattern solid size=80x60 fps=10 color=red -> mix: blend side -> live\n"
                  "pattern solid size=80x60 fps=500 color=lime => mix.b\n"

@@ -68,8 +68,7 @@ TEST(times_rise_even_when_the_visitors_do_not)
     run_close(&r);
 }
 
-// Defect 22: one bad picture is one error, and the stream goes on.
-TEST(a_bad_picture_is_named_and_dropped_and_the_next_one_is_shown)
+TEST(d2_22_a_bad_picture_is_named_and_dropped_and_the_next_one_is_shown)
 {
     run_open(&r, "browser -> live");
     push(packet(64, 48, 0xff0000ff), 1, 0.1);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "run.h"
 
+#include "config.h"
 #include "nodes/picture_file.h"
 
 #include <dirent.h>
@@ -10,6 +11,11 @@
 
 static struct run r;
 static char folder[64];
+
+static void need_libraries(void)
+{
+    if (!PH_HAVE_PNG || !PH_HAVE_JPEG) TEST_SKIP("this build has no PNG or no JPEG");
+}
 
 static const char *make_folder(void)
 {
@@ -98,6 +104,7 @@ TEST(hash_of_all_frames_is_told_at_the_end_and_depends_on_each)
 
 TEST(image_keeps_the_newest_as_png_with_every_pixel)
 {
+    need_libraries();
     char path[128], text[300];
     struct ph_frame *back;
     snprintf(path, sizeof path, "%s/now.png", make_folder());
@@ -114,6 +121,7 @@ TEST(image_keeps_the_newest_as_png_with_every_pixel)
 
 TEST(image_numbers_a_sequence_and_keeps_every_nth)
 {
+    need_libraries();
     char text[300], path[128];
     snprintf(
         text, sizeof text,
@@ -141,6 +149,7 @@ TEST(image_numbers_a_sequence_and_keeps_every_nth)
 
 TEST(image_refuses_a_path_it_cannot_mean)
 {
+    need_libraries();
     struct ph_fault fault = { 0 };
     static const char *const bad[][2] = { { "image", "path names a file" },
                                           { "image out.gif", ".png" },
@@ -157,6 +166,7 @@ TEST(image_refuses_a_path_it_cannot_mean)
 
 TEST(image_on_a_full_disk_names_the_file_keeps_the_old_one_and_goes_on)
 {
+    need_libraries();
     char path[128], text[300];
     struct stat before, after;
     snprintf(path, sizeof path, "%s/now.png", make_folder());
@@ -184,6 +194,7 @@ TEST(image_on_a_full_disk_names_the_file_keeps_the_old_one_and_goes_on)
 
 TEST(png_and_jpeg_files_that_are_damaged_are_refused)
 {
+    need_libraries();
     char path[128];
     struct ph_frame *f, *back;
     struct ph_picture_writer *w;

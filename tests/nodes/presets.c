@@ -82,7 +82,7 @@ static void check_preset(const char *name)
     run_close(&r);
 }
 
-TEST_LIMIT(every_preset_has_a_title_runs_and_shows_something, 120)
+TEST_LIMIT(d2_18_every_preset_runs_and_shows_something_that_is_not_black, 120)
 {
     int found = 0;
     DIR *d = opendir(folder());

@@ -97,8 +97,7 @@ TEST(rates_are_exact_ratios)
     }
 }
 
-// Defect 31: a second of 24 frames stays a second.
-TEST(a_second_of_24_becomes_a_second_of_60_and_each_moment_shows_the_nearest_frame)
+TEST(d2_31_a_second_of_24_becomes_a_second_of_60_and_each_moment_shows_the_nearest_frame)
 {
     times_count = 24;
     for (int i = 0; i < 24; i++) times_ns[i] = i * PH_SECOND_NS / 24;
@@ -113,7 +112,7 @@ TEST(a_second_of_24_becomes_a_second_of_60_and_each_moment_shows_the_nearest_fra
     run_close(&r);
 }
 
-TEST(every_second_frame_of_60_makes_30_and_is_passed_on_at_once)
+TEST(d2_33_every_second_frame_of_60_makes_30_and_is_passed_on_at_once)
 {
     times_count = 60;
     for (int i = 0; i < 60; i++) times_ns[i] = i * PH_SECOND_NS / 60;
@@ -126,8 +125,8 @@ TEST(every_second_frame_of_60_makes_30_and_is_passed_on_at_once)
     run_close(&r);
 }
 
-// Defect 34: nothing adds up. 29.97 to 25 over ten minutes of pts.
-TEST(ten_minutes_of_ntsc_make_ten_minutes_of_pal)
+// Nothing adds up: 7.4925 to 6.25 over nine minutes of pts.
+TEST(d2_34_nine_minutes_of_ntsc_are_nine_minutes_of_pal)
 {
     times_count = 4000;
     int64_t end_ns = 0;

@@ -174,6 +174,21 @@ TEST(text_size_and_colour_change_live)
     run_close(&r);
 }
 
+TEST(d2_45_an_emptied_text_leaves_nothing_behind)
+{
+    need_font();
+    run_open(&r,
+             "pattern solid size=320x96 color=black fps=10 -> text HH size=20 " SANS "-> live");
+    run_until(&r, 0);
+    CHECK_INT(find_ink(run_picture(&r, 0)).count, >, 50);
+    run_set(&r, "text", "text", "");
+    run_until(&r, 0.1);
+    struct ph_moments m; // not even the box
+    CHECK_OK(ph_image_moments(&m, run_picture(&r, r.count - 1)));
+    CHECK_NUM(m.mean[0] + m.mean[1] + m.mean[2], ==, 0);
+    run_close(&r);
+}
+
 TEST(outline_goes_around_and_the_box_behind)
 {
     need_font();
