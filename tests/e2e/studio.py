@@ -297,6 +297,7 @@ def a_mistake_in_the_graph_text_is_shown_at_its_column(make):
             return box.value.slice(box.selectionStart, box.selectionEnd);
         })()""")
         check(marked == "ovrlay", f"marked is {marked!r}")
+        page.js("document.querySelector('#text-panel').scrollIntoView()")
         studio.shot("graph-error")
         page.fill("#graph-text", SOLID.replace("=> jpeg", "-> blur radius=2 => jpeg"))
         page.click("#graph-apply")

@@ -4,7 +4,8 @@
 // different rows, so a straight pipeline is one row and branches open downwards.
 
 export const BOX = { width: 132, height: 62 };
-const GAP = { x: 26, lane: 58, y: 14, row: 22 };
+const GAP = { x: 26, queue: 58, y: 14, row: 22 };
+const LEVEL = 36; // of a link that turns: room for its queue
 const PAD = { x: 11, top: 24, bottom: 11 }; // of a band around its boxes
 const MARGIN = 6;
 
@@ -16,7 +17,7 @@ const nodeOf = (port) => port.split('.')[0];
 export function layout({ nodes, links, lanes }) {
     const columns = columnsOf(nodes, links);
     const rows = rowsOf(nodes, columns, lanes.length);
-    const boxes = place(nodes, columns, rows);
+    const boxes = place(nodes, links, columns, rows);
     const bands = lanes.map((lane, i) => bandOf(i, nodes, boxes)).filter(Boolean);
     const all = bands.length ? bands : [{ x: 0, y: 0, width: 0, height: 0 }];
     return {
@@ -67,8 +68,8 @@ function rowsOf(nodes, columns, laneCount) {
     return rows;
 }
 
-function place(nodes, columns, rows) {
-    const xOf = columnPositions(nodes, columns);
+function place(nodes, links, columns, rows) {
+    const xOf = columnPositions(links, columns);
     const rowCount = Math.max(0, ...rows.map((r) => r.row + 1));
     const top = [];
     let y = MARGIN;
@@ -86,18 +87,15 @@ function place(nodes, columns, rows) {
     }));
 }
 
-// A column that begins a lane somewhere leaves room for the queue before it.
-function columnPositions(nodes, columns) {
+// A queue is drawn in the gap before the column that it feeds, or after the one that it comes from.
+function columnPositions(links, columns) {
     const count = Math.max(0, ...columns.values()) + 1;
-    const begins = new Set();
-    for (const node of nodes) {
-        const own = nodes.filter((other) => other.lane === node.lane);
-        begins.add(Math.min(...own.map((other) => columns.get(other.name))));
-    }
+    const wide = new Set(links.filter((link) => link.queue).flatMap((link) =>
+        [columns.get(nodeOf(link.to)), columns.get(nodeOf(link.from)) + 1]));
     const positions = [];
     let x = MARGIN + PAD.x;
     for (let c = 0; c < count; c++) {
-        if (c > 0) x += BOX.width + (begins.has(c) ? GAP.lane : GAP.x);
+        if (c > 0) x += BOX.width + (wide.has(c) ? GAP.queue : GAP.x);
         positions.push(x);
     }
     return positions;
@@ -113,9 +111,9 @@ function bandOf(lane, nodes, boxes) {
     return { lane, x: left, y: top, width: right - left, height: bottom - top };
 }
 
-// A link runs level in its source's row, which is clear, and bends in the gap before its target.
-// Where several arrive, each has its own height at the box's left side. A queue is drawn in the
-// first gap when the rows differ, so that queues that meet at one box do not cover each other.
+// A link runs level in its source's row, which is clear, and turns in the gap before its target;
+// only between neighbours may it turn first. So queues that leave or reach one box together do not
+// cover each other. Where several links arrive, each has its own height at the box's left side.
 function curveOf(link, links, boxes) {
     const from = boxes.get(nodeOf(link.from));
     const to = boxes.get(nodeOf(link.to));
@@ -127,11 +125,16 @@ function curveOf(link, links, boxes) {
     const y1 = from.y + BOX.height / 2;
     const x2 = to.x;
     const y2 = to.y + (BOX.height * (arriving.indexOf(link) + 1)) / (arriving.length + 1);
-    const turn = Math.max(x1, x2 - GAP.lane);
-    const bend = (x2 - turn) * 0.6;
+    const straight = y1 === y2;
+    const level = link.queue && !straight ? LEVEL : 0;
+    const early = level > 0 && arriving.length === 1 && x2 - x1 <= GAP.queue;
+    const start = early ? x1 : Math.max(x1 + level, x2 - GAP.x);
+    const end = early ? x2 - level : x2;
+    const bend = (end - start) * 0.6;
+    const queueX = early ? x2 - LEVEL / 2 : x1 + LEVEL / 2;
     return {
-        d: `M${x1} ${y1}H${turn}C${turn + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`,
-        x: from.y === to.y ? (x1 + x2) / 2 : x1 + GAP.lane / 2,
-        y: from.y === to.y ? (y1 + y2) / 2 : y1,
+        d: `M${x1} ${y1}H${start}C${start + bend} ${y1} ${end - bend} ${y2} ${end} ${y2}H${x2}`,
+        x: straight ? (x1 + x2) / 2 : queueX,
+        y: early ? y2 : y1,
     };
 }
