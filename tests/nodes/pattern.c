@@ -210,6 +210,28 @@ TEST(size_colour_and_rate_change_live)
     run_close(&r);
 }
 
+TEST(a_ball_of_another_colour_keeps_its_stage_and_another_stage_its_ball)
+{
+    run_open(&r, "pattern size=320x240 fps=10 -> live");
+    run_until(&r, 0.1);
+    run_set(&r, "pattern", "color", "lime");
+    run_until(&r, 0.2);
+    CHECK_PX(run_picture(&r, 2), 160, 3, px(run_picture(&r, 1), 160, 3));
+    uint64_t live = ph_image_hash(run_picture(&r, 2));
+    run_set(&r, "pattern", "color2", "maroon");
+    run_until(&r, 0.3);
+    CHECK(px(run_picture(&r, 3), 160, 100) != px(run_picture(&r, 1), 160, 100));
+    run_set(&r, "pattern", "size", "64x48");
+    run_set(&r, "pattern", "kind", "bars");
+    run_until(&r, 0.4);
+    CHECK_PX(run_picture(&r, 4), 1, 1, 0xbfbfbfff);
+    run_close(&r);
+    run_open(&r, "pattern size=320x240 fps=10 color=lime -> live");
+    run_until(&r, 0.2);
+    CHECK(ph_image_hash(run_picture(&r, 2)) == live);
+    run_close(&r);
+}
+
 TEST(what_is_out_of_range_is_refused_by_name)
 {
     struct ph_fault fault = { 0 };

@@ -11,6 +11,14 @@
 
 enum kind { BALL, BARS, GRADIENT, CHECKERBOARD, SOLID, NOISE };
 
+struct drawn { // what the still picture was drawn from
+    int kind;
+    struct ph_size size;
+    uint32_t color, color2;
+    float angle;
+    int64_t cell;
+};
+
 struct pattern {
     int kind;
     struct ph_size size;
@@ -21,6 +29,8 @@ struct pattern {
     bool id;
 
     struct ph_frame *still; // what does not move, drawn by apply()
+    struct drawn drawn;
+    bool ready; // all below is there
     struct ph_frame *ball, *shadow;
     int radius, floor_y;
     uint64_t noise;
@@ -37,45 +47,68 @@ static ph_err sprite(struct ph_frame **out, int width, int height)
     return ph_frame_picture(NULL, PH_RGBA, width, height, out);
 }
 
-static ph_err draw_ball(struct pattern *p)
+static ph_err draw_stage(struct pattern *p)
 {
-    ph_err ret;
     int h = p->size.height;
     p->radius = h / 9 > 1 ? h / 9 : 1;
     p->floor_y = h - h / 5;
     ph_pattern_stage(&p->still->picture, or_default(p->color2, 0x2b3466ff), 0x080a14ff,
                      p->floor_y);
+    return PH_OK;
+}
+
+static ph_err draw_still(struct pattern *p)
+{
+    ph_err ret = sprite(&p->still, p->size.width, p->size.height);
+    if (ret < 0) return ret;
+    const struct ph_picture *still = &p->still->picture;
+    uint32_t color = or_default(p->color, 0xe9ecf5ff);
+    uint32_t color2 = or_default(p->color2, 0x161a2eff);
+    int cell = p->cell ? (int) p->cell : (p->size.height + 7) / 8;
+    switch ((enum kind) p->kind) {
+    case BALL: return draw_stage(p);
+    case BARS: ph_pattern_bars(still); break;
+    case GRADIENT: ph_pattern_gradient(still, color2, color, p->angle); break;
+    case CHECKERBOARD: ph_pattern_checker(still, cell, color, color2); break;
+    case SOLID: ph_draw_clear(still, color); break;
+    case NOISE: break;
+    }
+    return PH_OK;
+}
+
+static ph_err draw_ball(struct pattern *p)
+{
     int r = p->radius, flat = r / 4 > 1 ? r / 4 : 1;
-    if ((ret = sprite(&p->ball, r * 4, r * 4)) < 0) return ret;
-    if ((ret = sprite(&p->shadow, r * 3, flat * 3)) < 0) return ret;
+    ph_err ret = sprite(&p->ball, r * 4, r * 4);
+    if (ret == PH_OK) ret = sprite(&p->shadow, r * 3, flat * 3);
+    if (ret < 0) return ret;
     ph_pattern_ball(&p->ball->picture, (float) r, or_default(p->color, 0xff7a3dff));
     ph_pattern_shadow(&p->shadow->picture);
     return PH_OK;
 }
 
+// A stage takes longer than a frame may: not drawn anew for the sake of the ball on it.
+static bool still_is_right(const struct pattern *p, const struct drawn *d)
+{
+    const struct drawn *was = &p->drawn;
+    return p->ready && was->kind == d->kind && was->size.width == d->size.width &&
+           was->size.height == d->size.height && was->color == d->color &&
+           was->color2 == d->color2 && was->angle == d->angle && was->cell == d->cell;
+}
+
 static ph_err pattern_apply(struct ph_node *n)
 {
     struct pattern *p = ph_priv(n);
+    ph_err ret = PH_OK;
+    struct drawn now = { p->kind,   p->size,  p->kind == BALL ? 0 : p->color,
+                         p->color2, p->angle, p->cell };
     ph_node_set_fps(n, (double) p->fps);
     p->noise = (p->seed ? (uint64_t) p->seed : ph_node_seed(n)) * 0x9e3779b97f4a7c15u;
-    ph_err ret = sprite(&p->still, p->size.width, p->size.height);
-    if (ret < 0) return ret;
-    const struct ph_picture *still = &p->still->picture;
-    uint32_t color = or_default(p->color, 0xe9ecf5ff),
-             color2 = or_default(p->color2, 0x161a2eff);
-    switch ((enum kind) p->kind) {
-    case BALL: return draw_ball(p);
-    case BARS: ph_pattern_bars(still); break;
-    case GRADIENT: ph_pattern_gradient(still, color2, color, p->angle); break;
-    case CHECKERBOARD: {
-        int cell = p->cell ? (int) p->cell : (p->size.height + 7) / 8;
-        ph_pattern_checker(still, cell, color, color2);
-        break;
-    }
-    case SOLID: ph_draw_clear(still, color); break;
-    case NOISE: break;
-    }
-    return PH_OK;
+    if (!still_is_right(p, &now)) ret = draw_still(p);
+    if (ret == PH_OK && p->kind == BALL) ret = draw_ball(p);
+    p->ready = ret == PH_OK;
+    p->drawn = now;
+    return ret;
 }
 
 static ph_err pattern_open(struct ph_node *n, struct ph_fault *fault)
@@ -103,6 +136,7 @@ static ph_err pattern_process(struct ph_node *n)
 {
     struct pattern *p = ph_priv(n);
     struct ph_frame *f;
+    if (!p->ready) return PH_ENOMEM;
     ph_err ret = ph_node_picture(n, NULL, PH_RGBA, p->size.width, p->size.height, &f);
     if (ret < 0) return ret;
     if (p->kind == NOISE)
@@ -126,7 +160,7 @@ static void pattern_close(struct ph_node *n)
 static const struct ph_param params[] = {
     PH_ENUM(struct pattern, kind, PH_NAMES("ball", "bars", "gradient", "checkerboard", "solid", "noise"), .flags = PH_PARAM_FIRST, .help = "what to show; bars are SMPTE's"),
     PH_SIZE(struct pattern, size, 1, 16384, .def = "1280x720", .unit = "px", .help = "of the picture"),
-    PH_FLOAT(struct pattern, fps, 0.1, 1000, .def = "60", .unit = "fps", .help = "pictures per second"),
+    PH_FLOAT(struct pattern, fps, 0, 1000, .def = "60", .unit = "fps", .help = "pictures per second; 0 = as fast as possible"),
     PH_COLOR(struct pattern, color, .def = "transparent", .help = "of the ball, the first square, the gradient's end or the whole; transparent = the pattern's own"),
     PH_COLOR(struct pattern, color2, .def = "transparent", .help = "of the light, the second square or the gradient's start; transparent = the pattern's own"),
     PH_FLOAT(struct pattern, speed, 0, 10, .def = "1", .help = "of the ball"),

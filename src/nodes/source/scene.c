@@ -63,7 +63,7 @@ fail:
 // clang-format off
 static const struct ph_param params[] = {
     PH_SIZE(struct scene, size, 1, 4096, .def = "320x240", .unit = "px", .flags = PH_PARAM_FIRST, .help = "of picture and depth"),
-    PH_FLOAT(struct scene, fps, 0.1, 1000, .def = "30", .unit = "fps", .help = "pictures per second"),
+    PH_FLOAT(struct scene, fps, 0, 1000, .def = "30", .unit = "fps", .help = "pictures per second; 0 = as fast as possible"),
     PH_FLOAT(struct scene, orbit, 0, 3600, .def = "24", .unit = "s", .help = "how long the camera takes once round; 0 = it stands still"),
     PH_FLOAT(struct scene, spin, 0, 3600, .def = "9", .unit = "s", .help = "how long the ring takes once round; 0 = all things stand still"),
     PH_FLOAT(struct scene, height, 0.1, 20, .def = "1.75", .unit = "m", .help = "of the camera over the ground"),
