@@ -183,35 +183,28 @@ static void room(void *opaque, struct ph_request *req)
 
 // --- control
 
-// Waits up to a second for the frame; the texts of the message are those of the body, copied.
+// Waits up to a second for the frame.
 static void control(struct ph_rooms *house, struct ph_request *req, enum ph_message_type type,
                     void (*act)(struct ph_room *room, struct ph_room_job *j))
 {
-    struct ph_message m;
+    struct ph_message *m = NULL;
     struct ph_fault fault = { 0 };
-    size_t size;
-    const char *bytes = ph_request_body(req, &size);
     const struct ph_json *body = ph_request_json(req);
-    struct ph_json_doc *doc = NULL;
     if (!body) return;
-    ph_err ret = ph_json_parse(&doc, bytes, size, 0, &fault); // one that outlives the request
-    if (ret == PH_OK) ret = ph_message_body(&m, type, ph_json_root(doc), &fault);
-    if (ret < 0) {
-        ph_json_free(&doc);
+    if (ph_message_body(&m, type, body, &fault) < 0) {
         ph_reply_fault(req, 0, &fault);
         return;
     }
-    m.doc = doc;
     struct ph_room *at = room_of(house, req);
-    struct ph_asker asker = { .deferred =
-                                  at ? ph_request_defer(req, ACK_NS, 202, pending) : NULL };
+    struct ph_asker asker = { 0 };
+    if (at) asker.deferred = ph_request_defer(req, ACK_NS, 202, pending);
     struct ph_room_job *j = asker.deferred ? ph_room_job(at, &asker, act, NULL) : NULL;
     if (j) {
         j->message = m;
-        j->job.bytes += size;
+        j->job.bytes += m->bytes;
         ph_room_post(j);
     } else {
-        ph_message_free(&m);
+        free(m);
     }
     ph_room_unref(&at);
 }

@@ -4,6 +4,7 @@
 #include "core/nearest.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_EXACT INT64_C(9007199254740992) // 2^53: what a browser's number holds exactly
@@ -33,6 +34,12 @@ static ph_err whole(const struct ph_json *v, const char *name, int64_t min, int6
     return PH_OK;
 }
 
+// What has been read so far; its texts are those of the JSON document.
+struct draft {
+    struct ph_message m;
+    struct ph_message_value values[PH_MESSAGE_VALUES];
+};
+
 // --- set
 
 static ph_err value_text(const struct ph_json *v, struct ph_message_value *out,
@@ -50,11 +57,11 @@ static ph_err value_text(const struct ph_json *v, struct ph_message_value *out,
                    "%s is a number, a text, true, false or null (its default)", v->key);
 }
 
-static ph_err read_set(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_set(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *values = ph_json_get(v, "values");
-    m->node = ph_json_string(ph_json_get(v, "node"), NULL);
-    if (!m->node)
+    d->m.node = ph_json_string(ph_json_get(v, "node"), NULL);
+    if (!d->m.node)
         return ph_fail(fault, PH_EINVAL, "node", "node is the name of a node, as a text");
     if (!values || values->type != PH_JSON_OBJECT || !values->count)
         return ph_fail(fault, PH_EINVAL, "values",
@@ -63,7 +70,7 @@ static ph_err read_set(struct ph_message *m, const struct ph_json *v, struct ph_
         return ph_fail(fault, PH_ELIMIT, "values", "at most %d values at once, got %d",
                        PH_MESSAGE_VALUES, values->count);
     for (const struct ph_json *c = values->child; c; c = c->next) {
-        ph_err ret = value_text(c, &m->values[m->count++], fault);
+        ph_err ret = value_text(c, &d->values[d->m.count++], fault);
         if (ret < 0) return ret;
     }
     return PH_OK;
@@ -71,35 +78,34 @@ static ph_err read_set(struct ph_message *m, const struct ph_json *v, struct ph_
 
 // --- cut
 
-static ph_err read_cut(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_cut(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *chunks = ph_json_get(v, "chunks");
     const char *kind = ph_json_string(ph_json_get(v, "kind"), "");
     int64_t n = 1;
-    m->hard = !strcmp(kind, "hard");
-    if (!m->hard && strcmp(kind, "soft"))
+    d->m.hard = !strcmp(kind, "hard");
+    if (!d->m.hard && strcmp(kind, "soft"))
         return ph_fail(fault, PH_EINVAL, "kind", "kind is \"hard\" or \"soft\", got \"%.60s\"",
                        kind);
-    if (chunks && m->hard)
+    if (chunks && d->m.hard)
         return ph_fail(fault, PH_EINVAL, "chunks", "only a soft cut has chunks");
     ph_err ret = chunks ? whole(chunks, "chunks", 1, 64, &n, fault) : PH_OK;
-    m->chunks = m->hard ? 0 : (int) n;
+    d->m.chunks = d->m.hard ? 0 : (int) n;
     return ret;
 }
 
 // --- ping, subscribe, shown
 
-static ph_err read_ping(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_ping(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *t = ph_json_get(v, "t");
     if (t && (t->type != PH_JSON_NUMBER || t->len > 64))
         return ph_fail(fault, PH_EINVAL, "t", "t is a number of at most 64 digits");
-    m->t = t ? t->text : NULL;
+    d->m.t = t ? t->text : NULL;
     return PH_OK;
 }
 
-static ph_err read_subscribe(struct ph_message *m, const struct ph_json *v,
-                             struct ph_fault *fault)
+static ph_err read_subscribe(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *room = ph_json_get(v, "room"), *hz = ph_json_get(v, "hz");
     if (!room || room->type != PH_JSON_BOOL)
@@ -108,11 +114,11 @@ static ph_err read_subscribe(struct ph_message *m, const struct ph_json *v,
         return ph_fail(fault, PH_EINVAL, "hz",
                        "hz is 1 … 10 room documents a second, got %.20s",
                        hz->type == PH_JSON_NUMBER ? hz->text : "no number");
-    m->hz = ph_json_bool(room, false) ? ph_json_double(hz, 4) : 0;
+    d->m.hz = ph_json_bool(room, false) ? ph_json_double(hz, 4) : 0;
     return PH_OK;
 }
 
-static ph_err read_shown(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_shown(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *frame = ph_json_get(v, "frame"), *t = ph_json_get(v, "t"),
                          *count = ph_json_get(v, "count");
@@ -123,9 +129,9 @@ static ph_err read_shown(struct ph_message *m, const struct ph_json *v, struct p
     if (ret < 0) return ret;
     if (t && t->type != PH_JSON_NUMBER)
         return ph_fail(fault, PH_EINVAL, "t", "t is the client's clock in milliseconds");
-    m->frame = (uint64_t) n;
-    m->shown = (int) shown;
-    m->t_ms = ph_json_double(t, NAN);
+    d->m.frame = (uint64_t) n;
+    d->m.shown = (int) shown;
+    d->m.t_ms = ph_json_double(t, NAN);
     return PH_OK;
 }
 
@@ -152,7 +158,7 @@ static void add_codec(struct ph_message *m, enum ph_codec codec)
 }
 
 // Codecs that this server never heard of may stand in the list: a newer client has them.
-static ph_err read_hello(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_hello(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *list = ph_json_get(v, "codecs");
     if (list && (list->type != PH_JSON_ARRAY || list->count > 32))
@@ -162,21 +168,21 @@ static ph_err read_hello(struct ph_message *m, const struct ph_json *v, struct p
         if (c->type != PH_JSON_STRING)
             return ph_fail(fault, PH_EINVAL, "codecs", "codecs is a list of texts");
         enum ph_codec codec = codec_of(c->text);
-        if (codec) add_codec(m, codec);
+        if (codec) add_codec(&d->m, codec);
     }
-    add_codec(m, PH_JPEG);
+    add_codec(&d->m, PH_JPEG);
     return PH_OK;
 }
 
-static ph_err read_codec(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault)
+static ph_err read_codec(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const char *name = ph_json_string(ph_json_get(v, "codec"), "");
     enum ph_codec codec = codec_of(name);
     if (!codec)
         return ph_fail(fault, PH_EINVAL, "codec",
                        "codec is \"jpeg\", \"h264\", \"vp8\" or \"vp9\", got \"%.60s\"", name);
-    add_codec(m, codec);
-    add_codec(m, PH_JPEG);
+    add_codec(&d->m, codec);
+    add_codec(&d->m, PH_JPEG);
     return PH_OK;
 }
 
@@ -184,7 +190,7 @@ static ph_err read_codec(struct ph_message *m, const struct ph_json *v, struct p
 
 static const struct kind {
     const char *name;
-    ph_err (*read)(struct ph_message *m, const struct ph_json *v, struct ph_fault *fault);
+    ph_err (*read)(struct draft *d, const struct ph_json *v, struct ph_fault *fault);
     const char *members[6]; // besides type and id
 } kinds[] = {
     [PH_MESSAGE_SET] = { "set", read_set, { "node", "values" } },
@@ -197,26 +203,61 @@ static const struct kind {
 };
 #define KINDS (int) (sizeof kinds / sizeof *kinds)
 
-static ph_err read_kind(struct ph_message *m, const struct ph_json *v, bool typed,
+static ph_err read_kind(struct draft *d, const struct ph_json *v, bool typed,
                         struct ph_fault *fault)
 {
-    const struct kind *k = &kinds[m->type];
+    const struct kind *k = &kinds[d->m.type];
     const char *known[10];
     int n = 0;
     for (; k->members[n]; n++) known[n] = k->members[n];
     if (typed) known[n++] = "type", known[n++] = "id";
     known[n] = NULL;
     ph_err ret = ph_json_only(v, known, fault);
-    return ret < 0 ? ret : k->read(m, v, fault);
+    return ret < 0 ? ret : k->read(d, v, fault);
 }
 
-static ph_err find_type(struct ph_message *m, const char *name, struct ph_fault *fault)
+static size_t text_size(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static const char *move_text(const char *text, char **to)
+{
+    size_t n = text_size(text);
+    char *copy = n ? memcpy(*to, text, n) : NULL;
+    *to += n;
+    return copy;
+}
+
+static ph_err pack(const struct draft *d, struct ph_message **out, struct ph_fault *fault)
+{
+    size_t values = sizeof *d->values * (size_t) d->m.count;
+    size_t size = sizeof d->m + values + text_size(d->m.node) + text_size(d->m.t);
+    for (int i = 0; i < d->m.count; i++)
+        size += text_size(d->values[i].param) + text_size(d->values[i].text);
+    struct ph_message *m = malloc(size);
+    if (!m) return ph_fail(fault, PH_ENOMEM, "message", "out of memory");
+    char *to = (char *) (m + 1) + values;
+    *m = d->m;
+    m->bytes = size;
+    m->values = (struct ph_message_value *) (m + 1);
+    m->node = move_text(d->m.node, &to);
+    m->t = move_text(d->m.t, &to);
+    for (int i = 0; i < m->count; i++) {
+        m->values[i].param = move_text(d->values[i].param, &to);
+        m->values[i].text = move_text(d->values[i].text, &to);
+    }
+    *out = m;
+    return PH_OK;
+}
+
+static ph_err find_type(struct draft *d, const char *name, struct ph_fault *fault)
 {
     const char *names[KINDS + 1] = { 0 };
     for (int i = 0; i < KINDS; i++) names[i] = kinds[i].name;
     for (int i = 0; name && i < KINDS; i++) {
         if (strcmp(name, names[i])) continue;
-        m->type = (enum ph_message_type) i;
+        d->m.type = (enum ph_message_type) i;
         return PH_OK;
     }
     if (!name)
@@ -227,30 +268,39 @@ static ph_err find_type(struct ph_message *m, const char *name, struct ph_fault 
                    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-ph_err ph_message_parse(struct ph_message *out, const char *text, size_t len,
+static ph_err read_root(struct draft *d, struct ph_message_id *id, const struct ph_json *root,
                         struct ph_fault *fault)
 {
-    *out = (struct ph_message){ 0 };
-    ph_err ret = ph_json_parse(&out->doc, text, len, 0, fault);
-    if (ret < 0) return ret;
-    const struct ph_json *root = ph_json_root(out->doc);
+    const struct ph_json *number = ph_json_get(root, "id");
+    ph_err ret = PH_OK;
     if (root->type != PH_JSON_OBJECT)
         return ph_fail(fault, PH_EFORMAT, "json", "a message is a JSON object");
-    const struct ph_json *id = ph_json_get(root, "id");
-    if (id && (ret = whole(id, "id", -MAX_EXACT, MAX_EXACT, &out->id, fault)) < 0) return ret;
-    out->has_id = id != NULL;
-    ret = find_type(out, ph_json_string(ph_json_get(root, "type"), NULL), fault);
-    return ret < 0 ? ret : read_kind(out, root, true, fault);
+    if (number) ret = whole(number, "id", -MAX_EXACT, MAX_EXACT, &id->value, fault);
+    if (ret < 0) return ret;
+    id->given = number != NULL;
+    ret = find_type(d, ph_json_string(ph_json_get(root, "type"), NULL), fault);
+    return ret < 0 ? ret : read_kind(d, root, true, fault);
 }
 
-ph_err ph_message_body(struct ph_message *out, enum ph_message_type type,
+ph_err ph_message_parse(struct ph_message **out, struct ph_message_id *id, const char *text,
+                        size_t len, struct ph_fault *fault)
+{
+    struct draft d = { 0 };
+    struct ph_json_doc *doc = NULL;
+    *out = NULL;
+    *id = (struct ph_message_id){ 0 };
+    ph_err ret = ph_json_parse(&doc, text, len, 0, fault);
+    if (ret == PH_OK) ret = read_root(&d, id, ph_json_root(doc), fault);
+    if (ret == PH_OK) ret = pack(&d, out, fault);
+    ph_json_free(&doc);
+    return ret;
+}
+
+ph_err ph_message_body(struct ph_message **out, enum ph_message_type type,
                        const struct ph_json *body, struct ph_fault *fault)
 {
-    *out = (struct ph_message){ .type = type };
-    return read_kind(out, body, false, fault);
-}
-
-void ph_message_free(struct ph_message *m)
-{
-    ph_json_free(&m->doc);
+    struct draft d = { .m.type = type };
+    *out = NULL;
+    ph_err ret = read_kind(&d, body, false, fault);
+    return ret < 0 ? ret : pack(&d, out, fault);
 }

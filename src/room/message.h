@@ -26,34 +26,37 @@ struct ph_message_value {
     const char *text; // as ph_graph_set takes it; NULL = back to the default (JSON null)
 };
 
+// One block of memory, so that a queue of many stays small.
 struct ph_message {
     enum ph_message_type type;
-    bool has_id; // set also when the rest is wrong, so that the error can name the message
-    int64_t id;
-    const char *node;                                  // SET
-    struct ph_message_value values[PH_MESSAGE_VALUES]; // SET, at least one
-    int count;
-    bool hard;      // CUT
-    int chunks;     // CUT: 1 … 64
-    const char *t;  // PING: the number as it came, to be echoed; NULL = none
-    double hz;      // SUBSCRIBE: room documents a second; 0 = no more
-    uint64_t frame; // SHOWN
-    double t_ms;    // SHOWN: the client's clock; NAN = not told
-    int shown;      // SHOWN: pictures since the last report, at least 1
+    size_t bytes;     // of this block
+    const char *node; // SET
+    bool hard;        // CUT
+    int chunks;       // CUT: 1 … 64
+    const char *t;    // PING: the number as it came, to be echoed; NULL = none
+    double hz;        // SUBSCRIBE: room documents a second; 0 = no more
+    uint64_t frame;   // SHOWN
+    double t_ms;      // SHOWN: the client's clock; NAN = not told
+    int shown;        // SHOWN: pictures since the last report, at least 1
     enum ph_codec
         codecs[PH_MESSAGE_CODECS]; // HELLO, CODEC: best first; JPEG is always among them
     int codec_count;
-    struct ph_json_doc *doc; // what the texts point into
+    int count; // SET, at least one
+    struct ph_message_value *values;
 };
 
-// PH_EFORMAT, PH_EINVAL: the fault names the member. out is to be freed in any case. thread: any
-ph_err ph_message_parse(struct ph_message *out, const char *text, size_t len,
-                        struct ph_fault *fault);
-// The same from the body of an HTTP request that has no "type": SET or CUT. The texts of `out`
-// borrow from body.
-ph_err ph_message_body(struct ph_message *out, enum ph_message_type type,
+struct ph_message_id {
+    bool given;
+    int64_t value;
+};
+
+// PH_EFORMAT, PH_EINVAL: the fault names the member; *id is filled where it could be read, so that
+// the error can name the message. *out is for free(), NULL on failure.              thread: any
+ph_err ph_message_parse(struct ph_message **out, struct ph_message_id *id, const char *text,
+                        size_t len, struct ph_fault *fault);
+// The same from the body of an HTTP request, which has no type and no id: SET or CUT.
+ph_err ph_message_body(struct ph_message **out, enum ph_message_type type,
                        const struct ph_json *body, struct ph_fault *fault);
-void ph_message_free(struct ph_message *m);
 
 // Refuses members that are not in the NULL-terminated list: "unknown member …, did you mean …".
 ph_err ph_json_only(const struct ph_json *v, const char *const *known, struct ph_fault *fault);

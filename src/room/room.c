@@ -36,7 +36,7 @@ void ph_room_unref(struct ph_room **out)
 static void finish_job(struct ph_room_job *j)
 {
     struct ph_room *room = j->room;
-    ph_message_free(&j->message);
+    free(j->message);
     free(j->text);
     if (j != &room->closing) free(j);
     ph_room_unref(&room);
@@ -380,7 +380,7 @@ static uint64_t expect(struct ph_room *room, struct ph_room_job *j, int count, b
 
 static void set_values(struct ph_room *room, struct ph_room_job *j)
 {
-    const struct ph_message *m = &j->message;
+    const struct ph_message *m = j->message;
     struct ph_fault fault = { 0 };
     uint64_t id = expect(room, j, m->count, false);
     for (int i = 0; id && i < m->count; i++) {
@@ -397,7 +397,7 @@ void ph_room_act_set(struct ph_room *room, struct ph_room_job *j)
     struct ph_fault faults[PH_MESSAGE_VALUES], fault;
     bool setup = false;
     if (!ph_room_is_open(room, &j->asker)) return;
-    int wrong = check_values(room, &j->message, &setup, faults);
+    int wrong = check_values(room, j->message, &setup, faults);
     if (wrong) {
         ph_asker_faults(&j->asker, faults, wrong);
         return;
@@ -409,7 +409,7 @@ void ph_room_act_set(struct ph_room *room, struct ph_room_job *j)
 
 void ph_room_act_cut(struct ph_room *room, struct ph_room_job *j)
 {
-    const struct ph_message *m = &j->message;
+    const struct ph_message *m = j->message;
     struct ph_fault fault;
     if (!ph_room_is_open(room, &j->asker)) return;
     uint64_t id = expect(room, j, 1, m->hard);

@@ -141,10 +141,10 @@ struct ph_room_job {
     struct ph_asker asker;
     void (*act)(struct ph_room *room,
                 struct ph_room_job *j); // answers j->asker; thread: worker
-    struct ph_message message;
-    char *text;   // owned
-    bool trusted; // the text comes from the owner of this process
-    int status;   // of the answer
+    struct ph_message *message;         // owned; SET, CUT
+    char *text;                         // owned
+    bool trusted;                       // the text comes from the owner of this process
+    int status;                         // of the answer
     uint64_t seed;
 };
 

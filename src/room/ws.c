@@ -11,11 +11,6 @@
 
 #define PUBLISH_NS (5 * PH_SECOND_NS) // without a picture a publisher's place is free again
 
-static void tell(struct ph_conn *conn, const struct ph_message *m, const struct ph_fault *fault)
-{
-    ph_ws_fault(conn, m && m->has_id, m ? m->id : 0, fault);
-}
-
 // --- coming and going
 
 static struct ph_viewer *new_viewer(struct ph_rooms *house, struct ph_room *room)
@@ -106,18 +101,18 @@ static void closed(void *user, struct ph_conn *conn, int code)
 
 // --- messages
 
-static void ask(struct ph_viewer *v, struct ph_message *m, size_t len,
+// Takes the message.
+static void ask(struct ph_viewer *v, struct ph_message *m, struct ph_message_id id,
                 void (*act)(struct ph_room *room, struct ph_room_job *j))
 {
-    struct ph_asker asker = { ph_conn_ref(v->conn), m->has_id, m->id, NULL, NULL };
+    struct ph_asker asker = { ph_conn_ref(v->conn), id.given, id.value, NULL, NULL };
     struct ph_room_job *j = ph_room_job(v->room, &asker, act, NULL);
     if (!j) {
-        ph_message_free(m);
+        free(m);
         return;
     }
-    j->message = *m; // with the document that its texts point into
-    m->doc = NULL;
-    j->job.bytes += len;
+    j->message = m;
+    j->job.bytes += m->bytes;
     ph_room_post(j);
 }
 
@@ -129,41 +124,40 @@ static void pong(struct ph_conn *conn, const struct ph_message *m)
     ph_ws_send_text(conn, text, (size_t) n);
 }
 
-static void only_v1(struct ph_conn *conn, const struct ph_message *m)
+static void only_v1(struct ph_conn *conn, struct ph_message_id id)
 {
     struct ph_fault fault;
     ph_fail(&fault, PH_EINVAL, "type",
             "hello and codec belong to the subprotocol " PH_WIRE_SUBPROTOCOL
             "; here every picture is a JPEG");
-    tell(conn, m, &fault);
+    ph_ws_fault(conn, id.given, id.value, &fault);
 }
 
 static void heard(void *user, struct ph_conn *conn, const char *text, size_t len)
 {
     struct ph_viewer *v = user;
-    struct ph_message m;
+    struct ph_message *m;
+    struct ph_message_id id;
     struct ph_fault fault = { 0 };
-    ph_err ret = ph_message_parse(&m, text, len, &fault);
-    if (ret < 0) {
-        tell(conn, &m, &fault);
-        ph_message_free(&m);
+    if (ph_message_parse(&m, &id, text, len, &fault) < 0) {
+        ph_ws_fault(conn, id.given, id.value, &fault);
         return;
     }
-    switch (m.type) {
-    case PH_MESSAGE_SET: ask(v, &m, len, ph_room_act_set); return;
-    case PH_MESSAGE_CUT: ask(v, &m, len, ph_room_act_cut); return;
-    case PH_MESSAGE_PING: pong(conn, &m); break;
-    case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m.hz); break;
-    case PH_MESSAGE_SHOWN: ph_view_shown(v, &m); break;
+    switch (m->type) {
+    case PH_MESSAGE_SET: ask(v, m, id, ph_room_act_set); return;
+    case PH_MESSAGE_CUT: ask(v, m, id, ph_room_act_cut); return;
+    case PH_MESSAGE_PING: pong(conn, m); break;
+    case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m->hz); break;
+    case PH_MESSAGE_SHOWN: ph_view_shown(v, m); break;
     case PH_MESSAGE_HELLO:
     case PH_MESSAGE_CODEC:
         if (v->v1)
-            ph_view_hello(v, &m);
+            ph_view_hello(v, m);
         else
-            only_v1(conn, &m);
+            only_v1(conn, id);
         break;
     }
-    ph_message_free(&m);
+    free(m);
 }
 
 // --- pictures of a client's camera
@@ -255,7 +249,7 @@ static void received(void *user, struct ph_conn *conn, const void *bytes, size_t
     struct ph_fault fault = { 0 };
     ph_err ret = publish(v, bytes, size, &fault);
     if (ret >= 0) return;
-    tell(conn, NULL, &fault);
+    ph_ws_fault(conn, false, 0, &fault);
     if (ret == PH_ELIMIT) ph_conn_close(conn, 1008, fault.message);
 }
 

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// Recordings over the API: an edit of the running graph, a file whose name the server makes up.
+#include "house.h"
+
+#if PH_HAVE_FFMPEG
+#include <libavcodec/avcodec.h>
+#include <libavformat/avformat.h>
+
+struct film {
+    int frames, width, height;
+    double seconds;
+};
+
+// Decodes all of it.
+static struct film play(const char *path)
+{
+    struct film film = { 0 };
+    AVFormatContext *in = NULL;
+    AVPacket *packet = av_packet_alloc();
+    AVFrame *frame = av_frame_alloc();
+    CHECK_OK(avformat_open_input(&in, path, NULL, NULL));
+    CHECK(avformat_find_stream_info(in, NULL) >= 0);
+    int stream = av_find_best_stream(in, AVMEDIA_TYPE_VIDEO, -1, -1, NULL, 0);
+    CHECK(stream >= 0);
+    const AVCodecParameters *par = in->streams[stream]->codecpar;
+    AVCodecContext *dec = avcodec_alloc_context3(avcodec_find_decoder(par->codec_id));
+    avcodec_parameters_to_context(dec, par);
+    CHECK_OK(avcodec_open2(dec, NULL, NULL));
+    double first = -1, last = 0;
+    for (bool end = false; !end;) {
+        end = av_read_frame(in, packet) < 0;
+        if (!end && packet->stream_index == stream) CHECK_OK(avcodec_send_packet(dec, packet));
+        if (end) avcodec_send_packet(dec, NULL);
+        av_packet_unref(packet);
+        while (avcodec_receive_frame(dec, frame) >= 0) {
+            last = (double) frame->pts * av_q2d(in->streams[stream]->time_base);
+            if (first < 0) first = last;
+            film.frames++;
+            film.width = frame->width;
+            film.height = frame->height;
+        }
+    }
+    film.seconds = last - first;
+    avcodec_free_context(&dec);
+    avformat_close_input(&in);
+    av_packet_free(&packet);
+    av_frame_free(&frame);
+    return film;
+}
+#else
+struct film {
+    int frames, width, height;
+    double seconds;
+};
+static struct film play(const char *path)
+{
+    TEST_SKIP("a build without FFmpeg");
+    return (struct film){ 0 };
+}
+#endif
+
+#define GRAPH "pattern ball size=160x120 fps=30 id=on -> mirror => jpeg -> live"
+
+static void save(const struct house *h, const char *file, char *path, size_t size)
+{
+    struct client c;
+    struct response r;
+    char url[256];
+    snprintf(url, sizeof url, "/api/v1/recordings/%s", file);
+    snprintf(path, size, "%s/saved.mp4", h->dir);
+    client_open(&c, h->port);
+    client_request(&c, &r, "GET", url, NULL, NULL);
+    CHECK_INT(r.status, ==, 200);
+    CHECK_STR(response_header(&r, "Content-Type"), "video/mp4");
+    FILE *f = fopen(path, "wb");
+    CHECK(f && fwrite(r.body, 1, r.size, f) == r.size);
+    fclose(f);
+    response_free(&r);
+    client_request(&c, &r, "GET", url, "Range: bytes=4-7\r\n", NULL);
+    CHECK_INT(r.status, ==, 206);
+    CHECK_STR(r.body, "ftyp");
+    response_free(&r);
+    client_close(&c);
+}
+
+TEST(d2_37_two_recordings_of_a_running_room_are_two_playable_films)
+{
+    struct house h;
+    struct client c;
+    char first[160] = "", path[256];
+    NEED("record");
+    house_start(&h, GRAPH, NULL);
+    watch(&h, &c, "/ws/stream");
+    struct sight s = next_sight(&c);
+    shot_free(&s.shot);
+    struct ph_json_doc *before = get_json(&h, "/api/v1/rooms/demo");
+    for (int take = 0; take < 2; take++) {
+        EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+        CHECK_HAS(answer, "\"recording\":true");
+        int64_t began = client_now_ns();
+        EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record/", "{\"action\":\"start\"}");
+        CHECK_HAS(answer, "\"recording\":true"); // it is only told that it runs already
+        sleep_ms(1500);
+        EXPECT(200, &h, "GET", "/api/v1/rooms/demo/record", NULL);
+        CHECK_HAS(answer, "\"recording\":true");
+        EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"stop\"}");
+        double wall = (double) (client_now_ns() - began) * 1e-9;
+        struct ph_json_doc *doc = parse_json(answer);
+        const char *file = str(doc, "file");
+        CHECK(strcmp(file, first));
+        CHECK(!strncmp(file, "demo-", 5));
+        CHECK_NUM(num(doc, "bytes"), >, 1000);
+        CHECK_NUM(fabs(num(doc, "seconds") - wall), <, 0.3);
+        save(&h, file, path, sizeof path);
+        struct film film = play(path);
+        CHECK_INT(film.width, ==, 160);
+        CHECK_NUM(film.seconds, >, 1.2);
+        CHECK_NUM(film.seconds, <, wall + 0.1);
+        CHECK_NUM(film.frames, >, 0.8 * 30 * film.seconds);
+        snprintf(first, sizeof first, "%s", file);
+        ph_json_free(&doc);
+    }
+    // the connection has seen nothing of it, and the graph is as it was
+    s = next_sight(&c);
+    shot_free(&s.shot);
+    struct ph_json_doc *after = get_json(&h, "/api/v1/rooms/demo");
+    CHECK_STR(str(after, "text"), str(before, "text"));
+    ph_json_free(&before);
+    ph_json_free(&after);
+    client_close(&c);
+    house_stop(&h);
+}
+
+TEST(a_recording_keeps_a_room_awake_that_nobody_watches)
+{
+    struct house h;
+    char path[256];
+    NEED("record");
+    house_start(&h, GRAPH, NULL);
+    sleep_ms(300);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    sleep_ms(1200);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"stop\"}");
+    struct ph_json_doc *doc = parse_json(answer);
+    save(&h, str(doc, "file"), path, sizeof path);
+    CHECK_INT(play(path).frames, >, 20);
+    ph_json_free(&doc);
+    house_stop(&h);
+}
+
+TEST(a_recording_is_complete_when_the_room_closes_or_another_graph_comes)
+{
+    struct house h;
+    char path[256], kept[] = "/tmp/ph-kept-XXXXXX";
+    NEED("record");
+    CHECK(mkdtemp(kept));
+    house_start(&h, GRAPH, &(struct ph_rooms_params){ .recordings_dir = kept });
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    sleep_ms(700);
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo",
+           "{\"graph\":\"pattern bars size=64x48 fps=30 => jpeg -> live\"}");
+    struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo/record");
+    CHECK(!ph_json_bool(at(doc, "recording"), true));
+    CHECK_NUM(num(doc, "bytes"), >, 0);
+    snprintf(path, sizeof path, "%s/%s", kept, str(doc, "file"));
+    CHECK_INT(play(path).frames, >, 5);
+    ph_json_free(&doc);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    doc = parse_json(answer);
+    snprintf(path, sizeof path, "%s/%s", kept, str(doc, "file"));
+    ph_json_free(&doc);
+    sleep_ms(700);
+    house_stop(&h);
+    CHECK_INT(play(path).frames, >, 5);
+    remove_folder(kept);
+}
+
+TEST(what_cannot_be_recorded_says_so)
+{
+    struct house h;
+    NEED("record");
+    house_start(&h, "pattern -> null", NULL);
+    EXPECT(400, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    CHECK_HAS(answer, "nothing to record");
+    EXPECT(400, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"pause\"}");
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"stop\"}");
+    CHECK_STR(answer, "{\"recording\":false}");
+    EXPECT(404, &h, "GET", "/api/v1/recordings/none.mp4", NULL);
+    EXPECT(400, &h, "GET", "/api/v1/recordings/..%2f..%2fetc%2fpasswd", NULL);
+    house_stop(&h);
+    house_start(&h, GRAPH, &(struct ph_rooms_params){ .recordings_dir = "/proc/nowhere" });
+    EXPECT(503, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    CHECK_HAS(answer, "/proc/nowhere");
+    EXPECT(200, &h, "GET", "/api/v1/rooms/demo/record", NULL);
+    CHECK_HAS(answer, "\"recording\":false");
+    house_stop(&h);
+}
