@@ -6,6 +6,7 @@
 #include "core/nearest.h"
 #include "core/tree.h"
 #include "graph/text.h"
+#include "room/edit.h"
 
 #include <phosphene/room.h>
 
@@ -173,60 +174,58 @@ static void quote(const char *word, char *text, size_t size)
     text[at] = 0;
 }
 
-int cli_source_text(const char *input, char *text, size_t size)
+static void source_text(const char *input, bool loop, char *text, size_t size)
 {
     char quoted[4400];
-    if (is_node_word(input) && access(input, F_OK)) return snprintf(text, size, "%s", input);
+    if (is_node_word(input) && access(input, F_OK)) {
+        snprintf(text, size, "%s", input);
+        return;
+    }
     quote(input, quoted, sizeof quoted);
-    bool camera = !strncmp(input, "/dev/video", 10);
-    return snprintf(text, size, "%s %s", camera ? "camera" : "file", quoted);
+    bool camera = !strncmp(input, "/dev/video", 10), url = strstr(input, "://") != NULL;
+    snprintf(text, size, "%s %s%s", camera ? "camera" : "file", quoted,
+             loop && !camera && !url ? " loop=on" : "");
 }
 
-static int find_source(const struct ph_ast *ast)
+int cli_graph_source(struct cli_graph *graph, const char *input, bool loop)
 {
-    for (int i = 0; i < ast->node_count; i++)
-        if (!has_link(ast, i, false) && !strcmp(ast->nodes[i].info->group, "source")) return i;
-    return -1;
-}
-
-int cli_graph_source(struct cli_graph *graph, const char *input)
-{
-    char text[4500];
+    char text[4500], *changed;
     struct ph_ast *ast = NULL, *item = NULL;
-    cli_source_text(input, text, sizeof text);
-    int status = parse(graph, &ast);
+    struct ph_fault fault = { 0 };
+    source_text(input, loop, text, sizeof text);
+    int status = parse(graph, &ast); // says where a mistake is
     if (!status) status = parse_item(text, true, &item);
-    int at = status ? -1 : find_source(ast);
-    if (!status && at < 0) {
-        cli_error("the graph has no source that -i could replace");
-        status = CLI_INPUT;
-    }
-    if (!status && !become(ast, &ast->nodes[at], &item->nodes[0])) {
-        cli_error("out of memory");
-        status = CLI_FAILED;
-    }
-    ph_tree_free(item);
-    if (!status) return store(graph, ast);
     ph_tree_free(ast);
-    return status;
+    ph_tree_free(item);
+    if (status) return status;
+    ph_err err = ph_edit_source(graph->text, text, &changed, &fault);
+    if (err < 0) {
+        cli_error("-i: %s", fault.message);
+        return cli_exit_of(err);
+    }
+    free(graph->text);
+    graph->text = changed;
+    return CLI_OK;
 }
 
 // --- -o
 
-static int sink_text(const char *output, char *text, size_t size)
+static int sink_text(const char *output, bool overwrite, char *text, size_t size)
 {
-    static const char *const videos[] = { ".mp4", ".mkv", ".mov", NULL };
+    static const char *const videos[] = { ".mp4", ".mkv", ".mov", ".webm", NULL };
     static const char *const pictures[] = { ".png", ".jpg", ".jpeg", NULL };
     char quoted[4400];
     if (is_node_word(output)) return snprintf(text, size, "%s", output), CLI_OK;
     quote(output, quoted, sizeof quoted);
     bool video = has_suffix(output, videos), picture = has_suffix(output, pictures);
     if (!video && !picture) {
-        cli_error("-o writes .mp4, .mkv, .mov, .png or .jpg, or is a sink node; got \"%s\"",
-                  output);
+        cli_error(
+            "-o writes .mp4, .mkv, .mov, .webm, .png or .jpg, or is a sink node; got \"%s\"",
+            output);
         return CLI_USAGE;
     }
-    snprintf(text, size, "%s %s", video ? "record" : "image", quoted);
+    snprintf(text, size, "%s %s%s", video ? "record" : "image", quoted,
+             video && overwrite ? " overwrite=on" : "");
     return CLI_OK;
 }
 
@@ -304,11 +303,11 @@ static int replace_sink(struct ph_ast *ast, const struct ph_ast_node *like)
     return CLI_INPUT;
 }
 
-int cli_graph_sink(struct cli_graph *graph, const char *output)
+int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite)
 {
     char text[4500];
     struct ph_ast *ast = NULL, *item = NULL;
-    int status = sink_text(output, text, sizeof text);
+    int status = sink_text(output, overwrite, text, sizeof text);
     if (!status) status = parse(graph, &ast);
     if (!status) status = parse_item(text, false, &item);
     if (!status) status = replace_sink(ast, &item->nodes[item->node_count - 1]);

@@ -17,14 +17,12 @@ void cli_graph_free(struct cli_graph *graph);
 
 // Each replaces graph->text by a canonical text with the change, or says what is wrong and returns
 // the exit status.
-//   source: a path or URL (file), /dev/videoN (camera), a source node with parameters
-//   sink:   NAME.mp4|mkv|mov (record), NAME.png|jpg (image), a sink node with parameters
+//   source: a path or URL (file), /dev/videoN (camera), a source node with parameters; loop: a file
+//           begins again at its end
+//   sink:   NAME.mp4|mkv|mov|webm (record), NAME.png|jpg (image), a sink node with parameters
 //   param:  node.param=value
-int cli_graph_source(struct cli_graph *graph, const char *input);
-int cli_graph_sink(struct cli_graph *graph, const char *output);
+int cli_graph_source(struct cli_graph *graph, const char *input, bool loop);
+int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite);
 int cli_graph_param(struct cli_graph *graph, const char *assignment);
-
-// The name and text of a source node for an input: "file \"clip.mp4\"". Like snprintf.
-int cli_source_text(const char *input, char *text, size_t size);
 
 #endif

@@ -117,7 +117,7 @@ static int make_room(const struct cli_args *args, struct ph_rooms *rooms, const 
     struct ph_fault fault = { 0 };
     const char *input = first ? cli_text(args, "input") : NULL;
     int status = load_graph(args, word, &graph);
-    if (!status && input) status = cli_graph_source(&graph, input);
+    if (!status && input) status = cli_graph_source(&graph, input, true);
     const struct cli_value *params = cli_value(args, "param");
     for (int i = 0; first && i < params->count && !status; i++)
         status = cli_graph_param(&graph, params->many[i]);
@@ -203,7 +203,7 @@ static int serve(const struct cli_args *args, struct ph_rooms *rooms, const char
     }
     warn_about_network(args);
     say_where(args, rooms);
-    while (!cli_signal) poll(NULL, 0, 200);
+    while (!cli_signal) poll(NULL, 0, 50);
     return CLI_OK;
 }
 

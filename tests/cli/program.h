@@ -149,6 +149,13 @@ static inline const struct output *run(const char *first, ...)
     return finish(&c);
 }
 
+// How long a program may go on after a signal; more under a sanitizer, which slows all down.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define STOP_LIMIT_S 4.0
+#else
+#define STOP_LIMIT_S 1.0
+#endif
+
 #define PHOSPHENE(...) run(program(), __VA_ARGS__, NULL)
 
 // One line of a child's stdout.
