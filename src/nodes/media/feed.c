@@ -38,6 +38,7 @@ struct ph_feed {
     int64_t from_ns, to_ns;      // this time of the connection is that stream time
     int64_t play_ns;             // realtime: moment at which stream time would be 0
     int64_t seen_ns, arrived_ns; // pts and arrival of the newest item
+    int64_t asked_ns;            // when is_alive was asked
 };
 
 // --- with the node, which may be gone
@@ -222,12 +223,20 @@ static ph_err step(struct ph_feed *f)
     return PH_MORE;
 }
 
+static bool is_dead(struct ph_feed *f)
+{
+    int64_t now = ph_now_ns();
+    if (!f->par.is_alive || now - f->asked_ns < PH_SECOND_NS) return false;
+    f->asked_ns = now;
+    return !f->par.is_alive(f->par.input.url);
+}
+
 static ph_err play(struct ph_feed *f)
 {
     ph_err ret = PH_MORE;
     f->anchored = false;
     while (!cancelled(f) && ret == PH_MORE) {
-        ret = step(f);
+        ret = is_dead(f) ? PH_EOF : step(f);
         if (ret != PH_EOF || !f->par.loop || !f->film) continue;
         if (ph_input_seek(f->in, ph_input_start_ns(f->in)) == PH_OK) ret = PH_MORE;
         f->anchored = false;

@@ -23,6 +23,8 @@ struct ph_feed_params {
     // Says in `text` why it cannot be opened, in better words than the input's; may be NULL.
     // thread: the feed's
     void (*explain)(const char *url, ph_err err, char *text, size_t size);
+    // Asked once a second: false = it is gone, though it still gives frames; may be NULL.
+    bool (*is_alive)(const char *url); // thread: the feed's
 };
 
 struct ph_feed;

@@ -298,7 +298,8 @@ static int64_t ticks_of(struct ph_writer *w, int64_t pts_ns)
 {
     int rate = w->kind->ticks_per_second;
     int64_t t = av_rescale(pts_ns - w->first_ns, rate, PH_SECOND_NS);
-    if (w->last >= 0 && t < w->last - rate / 4) { // another source: go on where the last one was
+    if (w->last >= 0 &&
+        t < w->last - rate / 4) { // another source: go on where the last one was
         t = w->last + w->step;
         w->first_ns = pts_ns - av_rescale(t, PH_SECOND_NS, rate);
     }

@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 struct screen {
     const char *display;
@@ -15,6 +18,28 @@ struct screen {
     bool cursor;
     struct ph_feed *feed;
 };
+
+// The grabber repeats its last picture when the server of a local display has died, so we knock.
+static bool is_alive(const char *display)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    int number;
+    if (sscanf(display, ":%d", &number) != 1) return true;
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (s < 0) return true;
+    snprintf(at.sun_path, sizeof at.sun_path, "/tmp/.X11-unix/X%d", number);
+    bool alive = connect(s, (const struct sockaddr *) &at, sizeof at) == 0;
+    if (!alive) { // some servers have the abstract name only
+        int len =
+            snprintf(at.sun_path + 1, sizeof at.sun_path - 1, "/tmp/.X11-unix/X%d", number);
+        at.sun_path[0] = 0;
+        socklen_t size =
+            (socklen_t) (offsetof(struct sockaddr_un, sun_path) + 1 + (size_t) len);
+        alive = connect(s, (const struct sockaddr *) &at, size) == 0;
+    }
+    close(s);
+    return alive;
+}
 
 static ph_err screen_open(struct ph_node *n, struct ph_fault *fault)
 {
@@ -31,6 +56,7 @@ static ph_err screen_open(struct ph_node *n, struct ph_fault *fault)
     snprintf(y, sizeof y, "%d", (int) p->y);
     struct ph_feed_params par = {
         .node = n,
+        .is_alive = is_alive,
         .input = { .url = display,
                    .device = "x11grab",
                    .live = true,
