@@ -174,7 +174,7 @@ TEST(without_a_display_it_says_so_and_the_graph_goes_on)
 {
     unsetenv("DISPLAY");
     unsetenv("WAYLAND_DISPLAY");
-    setenv("SDL_VIDEODRIVER", "x11", 1);
+    unsetenv("SDL_VIDEODRIVER");
     start("p: pattern size=64x48 fps=100 -> window\np -> null");
     wait_for_problem("display");
     struct ph_graph_rates before, after;

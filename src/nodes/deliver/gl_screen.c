@@ -63,18 +63,26 @@ static ph_err load_functions(struct gl *gl, struct ph_fault *fault)
     return PH_OK;
 }
 
+// SDL's last resorts, which draw into memory: fine when asked for by SDL_VIDEODRIVER.
+static bool nobody_sees_it(void)
+{
+    const char *driver = SDL_GetCurrentVideoDriver();
+    if (getenv("SDL_VIDEODRIVER")) return false;
+    return !strcmp(driver, "offscreen") || !strcmp(driver, "dummy");
+}
+
 static ph_err open_window(struct ph_gl_screen *s, const char *title, int width, int height,
                           bool fullscreen, struct ph_fault *fault)
 {
     SDL_SetMainReady();
     SDL_SetHint(SDL_HINT_NO_SIGNAL_HANDLERS, "1"); // SIGTERM is the program's
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "0");
-    if (SDL_InitSubSystem(SDL_INIT_VIDEO) < 0)
+    s->started = SDL_InitSubSystem(SDL_INIT_VIDEO) == 0;
+    if (!s->started || nobody_sees_it())
         return ph_fail(fault, PH_EDEVICE, "window",
                        "there is no display to open a window on (%s); DISPLAY or "
                        "WAYLAND_DISPLAY names one",
-                       SDL_GetError());
-    s->started = true;
+                       s->started ? SDL_GetCurrentVideoDriver() : SDL_GetError());
     Uint32 flags = SDL_WINDOW_OPENGL | SDL_WINDOW_RESIZABLE | SDL_WINDOW_ALLOW_HIGHDPI;
     if (fullscreen) flags |= SDL_WINDOW_FULLSCREEN_DESKTOP;
     s->window = SDL_CreateWindow(title, SDL_WINDOWPOS_CENTERED, SDL_WINDOWPOS_CENTERED, width,
