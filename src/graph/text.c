@@ -178,7 +178,7 @@ ph_err ph_ast_set(struct ph_ast *ast, struct ph_ast_node *node, const char *para
     const struct ph_param *info = ph_param_find(node->info->params, param, &near);
     if (!info)
         return ph_fail(fault, PH_EINVAL, param,
-                       "%s has no parameter \"%s\"%s%s%s; `phosphene nodes %s` lists them",
+                       "%s has no parameter \"%s\"%s%s%s (`phosphene nodes %s` lists them)",
                        node->info->name, param, near ? ", did you mean \"" : "",
                        near ? near : "", near ? "\"?" : "", node->info->name);
     union ph_value v;
@@ -255,7 +255,7 @@ static ph_err add_node(struct parser *s, const char *name, const char *type, con
     const struct ph_node_info *info = find_type(s, type);
     if (!info) {
         const char *near = nearest_name(s, type);
-        return wrong(s, at, "there is no node \"%s\"%s%s%s; `phosphene nodes` lists them", type,
+        return wrong(s, at, "there is no node \"%s\"%s%s%s (`phosphene nodes` lists them)", type,
                      near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
     }
     if (ast->node_count >= PH_MAX_NODES)
