@@ -435,6 +435,13 @@ static bool ended(const struct ph_room *room)
     return room->graph && ph_graph_wait(room->graph, 0) == PH_EOF;
 }
 
+static bool watched(const struct ph_room *room, int feed)
+{
+    const struct ph_viewer *v = room->viewers;
+    while (v && v->feed != feed) v = v->next;
+    return v != NULL;
+}
+
 static void stop_feed(struct ph_room *room, struct ph_feed *feed)
 {
     ph_graph_unsubscribe(room->graph, &feed->sub);
@@ -442,7 +449,8 @@ static void stop_feed(struct ph_room *room, struct ph_feed *feed)
     atomic_fetch_sub(&room->feeds_on, 1);
     if (ended(room)) return; // its last picture is all there will ever be
     pthread_mutex_lock(&room->view_lock);
-    ph_frame_unref(&feed->newest); // by the time somebody comes again it is an old one
+    // By the time somebody comes again it is an old one; but somebody may have come just now.
+    if (!watched(room, (int) (feed - room->feeds))) ph_frame_unref(&feed->newest);
     pthread_mutex_unlock(&room->view_lock);
 }
 

@@ -6,6 +6,12 @@
 
 #define GRAPH "pattern ball size=160x120 fps=60 id=on => jpeg -> live"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KEEPS_FREED 1 // a sanitizer does not give memory back at once
+#else
+#define KEEPS_FREED 0
+#endif
+
 static int count_fds(void)
 {
     DIR *d = opendir("/proc/self/fd");
@@ -69,8 +75,8 @@ TEST_LIMIT(a_hundred_rooms_made_watched_and_removed_leave_nothing, 120)
         sleep_ms(10);
     CHECK_INT(count_fds(), <=, fds);
     CHECK_INT(count_threads(), <=, threads);
-    CHECK_INT(rss_kib(), <,
-              rss + 6000); // a leaked room of this size would be 400 KiB, a hundred times
+    // a leaked room of this size would be 400 KiB, a hundred times
+    if (!KEEPS_FREED) CHECK_INT(rss_kib(), <, rss + 6000);
     house_stop(&h);
 }
 
