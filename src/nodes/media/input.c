@@ -152,6 +152,9 @@ static void tune(const struct ph_input *in, AVCodecContext *dec)
 {
     int cpus = av_cpu_count();
     dec->thread_count = cpus < MAX_THREADS ? cpus : MAX_THREADS;
+#ifdef __SANITIZE_THREAD__
+    dec->thread_count = 1; // FFmpeg is not instrumented: its own hand-overs look like races
+#endif
     dec->max_pixels = MAX_PIXELS;
     if (!in->par.live) return;
     // frame threads would hold back a picture for each of them
