@@ -43,7 +43,7 @@ bench: ## measure, as a table (ARGS=--json for records, ARGS=GROUP for a part)
 
 install: program ## install to PREFIX (below DESTDIR)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so
+	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so.0
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
 
 clean: ## remove the build folder
@@ -73,7 +73,7 @@ program:
 	@$(MAKE) -s --no-print-directory program-built
 
 program-built: $(BUILD)/build.ninja
-	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so
+	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so.0
 	@ln -sfn cli/phosphene $(program)
 
 # Gone when tools/setup.sh installed something, so that meson looks for libraries again.
