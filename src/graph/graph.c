@@ -44,9 +44,11 @@ void ph_graph_poke_all(struct ph_graph *g)
     for (int i = 0; i < g->lane_count; i++) ph_lane_poke(g->lanes[i]);
 }
 
-void ph_graph_lane_done(struct ph_graph *g)
+// The graph is over when every node that leads nowhere has ended: a window that was closed ends
+// it although its source would go on.
+void ph_graph_end_done(struct ph_graph *g)
 {
-    if (atomic_fetch_sub(&g->lanes_running, 1) != 1) return;
+    if (atomic_fetch_sub(&g->open_ends, 1) != 1) return;
     pthread_mutex_lock(&g->done_lock);
     pthread_cond_broadcast(&g->done_cond);
     pthread_mutex_unlock(&g->done_lock);
@@ -101,9 +103,10 @@ fail:
 
 void ph_graph_start_lanes(struct ph_graph *g)
 {
-    int running = 0;
-    for (int i = 0; i < g->lane_count; i++) running += !atomic_load(&g->lanes[i]->done);
-    atomic_store(&g->lanes_running, running);
+    int open = 0;
+    for (int i = 0; i < g->node_count; i++)
+        open += ph_node_is_end(g->nodes[i]) && !g->nodes[i]->done;
+    atomic_store(&g->open_ends, open);
     for (int i = 0; i < g->lane_count && g->par.mode != PH_STEPPED; i++)
         if (!atomic_load(&g->lanes[i]->done)) ph_lane_start(g->lanes[i]);
 }
@@ -150,11 +153,11 @@ ph_err ph_graph_wait(struct ph_graph *g, int64_t timeout_ns)
     struct timespec t = { until / PH_SECOND_NS, until % PH_SECOND_NS };
     int timed_out = 0;
     pthread_mutex_lock(&g->done_lock);
-    while (g->started && atomic_load(&g->lanes_running) > 0 && !atomic_load(&g->stopping) &&
+    while (g->started && atomic_load(&g->open_ends) > 0 && !atomic_load(&g->stopping) &&
            !timed_out)
         timed_out = timeout_ns < 0 ? pthread_cond_wait(&g->done_cond, &g->done_lock)
                                    : pthread_cond_timedwait(&g->done_cond, &g->done_lock, &t);
-    bool done = atomic_load(&g->lanes_running) <= 0;
+    bool done = atomic_load(&g->open_ends) <= 0;
     pthread_mutex_unlock(&g->done_lock);
     return done ? PH_EOF : atomic_load(&g->stopping) ? PH_ESTOPPED : PH_MORE;
 }
@@ -249,7 +252,7 @@ ph_err ph_graph_step(struct ph_graph *g, int64_t until_ns)
         step_lane(best);
     }
     if (ph_graph_now_ns(g) < until_ns) atomic_store(&g->vnow_ns, until_ns);
-    return atomic_load(&g->lanes_running) <= 0 ? PH_EOF : PH_MORE;
+    return atomic_load(&g->open_ends) <= 0 ? PH_EOF : PH_MORE;
 }
 
 // --- outside

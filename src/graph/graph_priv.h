@@ -164,6 +164,7 @@ bool ph_node_run(struct ph_node *n);
 int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns); // sources
 bool ph_node_wants(struct ph_node *n, enum ph_codec codec);
 bool ph_node_is_sink(const struct ph_node *n);
+bool ph_node_is_end(const struct ph_node *n); // no link leads on from it
 void ph_node_take_controls(struct ph_node *n);
 void ph_node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
 // A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
@@ -272,7 +273,7 @@ struct ph_graph {
 
     pthread_mutex_t done_lock;
     pthread_cond_t done_cond;
-    _Atomic int lanes_running;
+    _Atomic int open_ends; // nodes that lead nowhere and have not ended
     bool eof_told;
 
     struct ph_hist latency;
@@ -283,7 +284,7 @@ struct ph_graph {
 int64_t ph_graph_now_ns(const struct ph_graph *g);
 bool ph_graph_awake(struct ph_graph *g);
 void ph_graph_event(struct ph_graph *g, const struct ph_event *e);
-void ph_graph_lane_done(struct ph_graph *g);
+void ph_graph_end_done(struct ph_graph *g);
 void ph_graph_poke_all(struct ph_graph *g);
 void ph_graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
 struct ph_node *ph_graph_find(struct ph_graph *g, const char *name);

@@ -199,7 +199,7 @@ void ph_lane_run(struct ph_lane *lane)
                               RELAXED);
         if (g->par.mode != PH_STEPPED) note_busy(lane, ph_now_ns());
     }
-    if (all_done(lane) && !atomic_exchange(&lane->done, true)) ph_graph_lane_done(g);
+    if (all_done(lane)) atomic_store(&lane->done, true);
 }
 
 void ph_lane_commit(struct ph_lane *lane)

@@ -326,7 +326,7 @@ static void json_lane(struct ph_buf *b, const struct ph_lane *lane)
 
 static const char *state_of(struct ph_graph *g, const struct ph_graph_rates *r)
 {
-    if (g->started && atomic_load(&g->lanes_running) <= 0) return "ended";
+    if (g->started && atomic_load(&g->open_ends) <= 0) return "ended";
     return r->asleep ? "asleep" : "live";
 }
 

@@ -237,6 +237,13 @@ static bool wanted(struct ph_node *n, enum ph_codec codec)
     return false;
 }
 
+bool ph_node_is_end(const struct ph_node *n)
+{
+    for (int p = 0; p < n->out_count; p++)
+        if (n->out[p].count) return false;
+    return true;
+}
+
 bool ph_node_wants(struct ph_node *n, enum ph_codec codec)
 {
     if (ph_node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
@@ -361,7 +368,9 @@ static bool all_ended(const struct ph_node *n)
 
 static void finish(struct ph_node *n)
 {
+    if (n->done) return;
     n->done = true;
+    if (ph_node_is_end(n)) ph_graph_end_done(n->graph);
     for (int p = 0; p < n->out_count; p++)
         for (int i = 0; i < n->out[p].count; i++) ph_link_close(n->out[p].links[i]);
 }

@@ -255,8 +255,9 @@ static ph_err add_node(struct parser *s, const char *name, const char *type, con
     const struct ph_node_info *info = find_type(s, type);
     if (!info) {
         const char *near = nearest_name(s, type);
-        return wrong(s, at, "there is no node \"%s\"%s%s%s (`phosphene nodes` lists them)", type,
-                     near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+        return wrong(s, at, "there is no node \"%s\"%s%s%s (`phosphene nodes` lists them)",
+                     type, near ? ", did you mean \"" : "", near ? near : "",
+                     near ? "\"?" : "");
     }
     if (ast->node_count >= PH_MAX_NODES)
         return wrong(s, at, "a graph has at most %d nodes", PH_MAX_NODES);

@@ -253,6 +253,27 @@ static bool viewed_wants(struct ph_node *n, enum ph_codec codec)
     return ph_node_subscribers(n, codec) > 0;
 }
 
+struct few {
+    int64_t frames, seen;
+};
+
+static ph_err few_process(struct ph_node *n)
+{
+    struct few *p = ph_priv(n);
+    ph_err ret = p->seen++ < p->frames ? sink_process(n) : PH_EOF;
+    return ret;
+}
+
+static const struct ph_node_info node_few = {
+    .name = "few",
+    .group = "deliver",
+    .help = "ends by itself",
+    .in = PH_PORTS({ "in", ANY }),
+    .params = (const struct ph_param[]){ PH_INT(struct few, frames, 0, 100), { 0 } },
+    .priv_size = sizeof(struct few),
+    .process = few_process,
+};
+
 static const struct ph_node_info node_viewed = {
     .name = "viewed",
     .group = "deliver",
@@ -309,7 +330,7 @@ static const struct ph_node_info node_download = {
 };
 
 const struct ph_node_info *const test_nodes[] = {
-    &node_count, &node_stream, &node_pass,   &node_work,     &node_add,
-    &node_pair,  &node_cutter, &node_sink,   &node_viewed,   &node_push,
-    &node_gpu,   &node_both,   &node_upload, &node_download, NULL,
+    &node_count,  &node_stream, &node_pass,     &node_work, &node_add,  &node_pair,
+    &node_cutter, &node_sink,   &node_viewed,   &node_few,  &node_push, &node_gpu,
+    &node_both,   &node_upload, &node_download, NULL,
 };

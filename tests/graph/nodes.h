@@ -26,6 +26,7 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // pair a, b (held)               : value = 1000 * a + b's id
 // cutter fail=                   : counts cuts, fails the first `fail` of them
 // sink                           : records what it sees
+// few frames=                    : a sink that has enough after so many
 // push                           : what ph_graph_push brings
 // gpu, gpusink, upload, download : ports in device memory
 // stream                         : a source of packets of which every tenth is a key

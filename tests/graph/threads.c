@@ -69,6 +69,16 @@ TEST(live_ticks_arrive_and_never_go_back)
     ph_graph_destroy(&g);
 }
 
+TEST(a_graph_is_over_when_its_last_sink_has_ended_whatever_its_source_does)
+{
+    struct ph_graph *g = make("c: count fps=500 => a: few frames=3\nc => b: few frames=9",
+                              (struct ph_graph_params){ 0 });
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, 20 * SECOND), ==, PH_EOF);
+    CHECK_INT(test_seen_count, ==, 12);
+    ph_graph_destroy(&g);
+}
+
 // runtimes.md D2 1: a stalled clock flooded the graph with ticks
 TEST(d2_1_after_a_stall_of_a_second_no_tick_flood)
 {
