@@ -4,5 +4,6 @@
 const struct bench_group bench_groups[] = {
     { "runtime", "frames per second, overhead, hand-over, clock, memory", bench_runtime },
     { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels },
+    { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery },
     { 0 },
 };
