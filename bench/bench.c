@@ -30,7 +30,8 @@ struct bench {
     struct ph_buf json; // records, comma-separated
     char name[96];      // of the figure whose interval runs; "" = none
     struct moment begin;
-    int below, noisy, printed;
+    int below, noisy, printed, done;
+    int64_t start_ns;
     bool tty; // stderr is a terminal: progress there
 };
 
@@ -132,7 +133,9 @@ bool bench_begin(struct bench *b, const char *name)
     if (bench_stopped(b) || !asked_for(b, name)) return false;
     snprintf(b->name, sizeof b->name, "%s", name);
     progress_clear(b);
-    if (b->tty) fprintf(stderr, "measuring %s", name);
+    if (b->tty)
+        fprintf(stderr, "measuring %s (%d done in %.0f s)", name, b->done,
+                (double) (ph_now_ns() - b->start_ns) / 1e9);
     b->begin = moment_now();
     return true;
 }
@@ -205,6 +208,7 @@ bool bench_add(struct bench *b, struct bench_result r)
     if (!r.name) r.name = b->name;
     if (!r.unit) r.unit = "";
     progress_clear(b);
+    b->done++;
     b->noisy += r.noisy;
     b->below += bar_missed(&r) && !r.noisy;
     add_json(b, &r);
@@ -336,7 +340,7 @@ static ph_err check_wanted(const struct bench_params *par, struct ph_fault *faul
 
 ph_err bench_run(const struct bench_params *par, int *below, struct ph_fault *fault)
 {
-    struct bench b = { .par = par, .tty = isatty(STDERR_FILENO) };
+    struct bench b = { .par = par, .tty = isatty(STDERR_FILENO), .start_ns = ph_now_ns() };
     ph_err ret = check_wanted(par, fault);
     if (ret < 0) return ret;
     for (const struct bench_group *g = bench_groups; g->name; g++) {
