@@ -8,7 +8,8 @@ export PH_BUILD := $(BUILD)
 
 setup_sh   = sh tools/setup.sh
 program    = $(BUILD)/phosphene
-quiet_ninja = ninja -C $(BUILD) --quiet
+# Progress while there is work, not a word when there is none.
+ninja_product = ninja -C $(BUILD) -n product | grep -q 'no work to do' || ninja -C $(BUILD) product
 
 .PHONY: all help run test build setup bench install clean asan tsan fuzz soak style
 all: build
@@ -43,7 +44,7 @@ bench: ## measure, as a table (ARGS=--json for records, ARGS=GROUP for a part)
 
 install: program ## install to PREFIX (below DESTDIR)
 	@meson configure $(BUILD) -Dprefix=$(PREFIX)
-	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so.0
+	@$(ninja_product)
 	@meson install -C $(BUILD) --no-rebuild --quiet $(if $(DESTDIR),--destdir '$(abspath $(DESTDIR))')
 
 clean: ## remove the build folder
@@ -73,7 +74,7 @@ program:
 	@$(MAKE) -s --no-print-directory program-built
 
 program-built: $(BUILD)/build.ninja
-	@$(quiet_ninja) cli/phosphene src/libphosphene.a src/libphosphene.so.0
+	@$(ninja_product)
 	@ln -sfn cli/phosphene $(program)
 
 # Gone when tools/setup.sh installed something, so that meson looks for libraries again.
