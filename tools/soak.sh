@@ -22,7 +22,7 @@ cleanup() {
 }
 api() { # METHOD PATH [JSON]
     curl -sS --max-time 10 -o "$tmp/answer" -w '%{http_code}' -X "$1" "$url/api/v1$2" \
-        ${3:+-H 'Content-Type: application/json' -d "$3"} 2>"$tmp/curl.err"
+        -H 'Content-Type: application/json' ${3:+-d "$3"} 2>"$tmp/curl.err"
 }
 want() { # STATUS METHOD PATH [JSON]
     local status=$1 got
@@ -53,10 +53,10 @@ curl -sf --max-time 2 "$url/readyz" >/dev/null || fail "not ready after 10 s"
 client() { # ARGS...: a viewer in the background
     curl -sN "$@" >/dev/null 2>&1 &
     clients+=($!)
+    disown # no word about its end
 }
 drop_client() { # the oldest, without a goodbye
     kill -KILL "${clients[0]}" 2>/dev/null
-    wait "${clients[0]}" 2>/dev/null
     clients=("${clients[@]:1}")
     killed=$((killed + 1))
 }
