@@ -52,10 +52,12 @@ static void print_address(const struct sockaddr_storage *ss, bool port, char *te
 
 static void set_options(struct ph_conn *c, int fd)
 {
-    int one = 1, buffer = c->server->limits.send_buffer;
+    int one = 1, buffer = c->server->limits.send_buffer, unsent = buffer / 4;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    // What lies in the kernel cannot be replaced by something newer, so little may lie there.
+    // What lies in the kernel cannot be replaced by something newer, so little may lie there:
+    // docs/server.md has what that does to the age of a slow viewer's picture.
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
 struct ph_conn *ph_conn_create(struct ph_server *s, int fd, const struct sockaddr_storage *peer)
