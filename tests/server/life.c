@@ -429,6 +429,15 @@ TEST(a_bad_certificate_is_told_by_its_file)
     CHECK_HAS(fault.message, "go together");
     remove_folder();
 }
+#else
+TEST(without_openssl_a_certificate_is_refused_with_the_reason)
+{
+    struct ph_fault fault = { 0 };
+    CHECK_INT(
+        create_fails(ph_server_params(.tls_cert = "a", .tls_key = "b", .log = &quiet), &fault),
+        ==, PH_ENOTSUP);
+    CHECK_HAS(fault.message, "OpenSSL");
+}
 #endif
 
 // ----------------------------------------------------------------------------------- stopping

@@ -6,6 +6,22 @@
 
 static const struct ph_server_params defaults = { 0 };
 
+#if !PH_HAVE_SERVER
+TEST(without_wslay_an_upgrade_is_refused_with_the_reason)
+{
+    struct fixture f;
+    struct client c;
+    fixture_start(&f, &defaults);
+    client_open(&c, f.port);
+    CHECK_INT(ws_upgrade(&c, "/ws", NULL), ==, 501);
+    CHECK(client_fill(&c, 20));
+    CHECK_HAS(c.in, "libwslay");
+    client_close(&c);
+    CHECK_INT(f.seen.accepted, ==, f.seen.closed);
+    fixture_stop(&f);
+}
+#else
+
 TEST(sha1_and_the_accept_key_are_those_of_the_standards)
 {
     static const struct {
@@ -479,3 +495,5 @@ TEST(texts_that_nobody_reads_close_the_connection_and_are_not_lost_silently)
     client_close(&c);
     fixture_stop(&f);
 }
+
+#endif
