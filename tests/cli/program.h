@@ -26,13 +26,23 @@ struct child {
     int64_t begin_ns;
 };
 
-// A folder of the case's own, which is also its home and state folder.
+static char temp_folder[64];
+
+static inline void temp_remove(void)
+{
+    char command[96];
+    snprintf(command, sizeof command, "rm -rf %s", temp_folder);
+    if (system(command)) fprintf(stderr, "%s stays\n", temp_folder);
+}
+
+// A folder of the case's own, which is also its home and state folder; gone at its end.
 static inline const char *temp_dir(void)
 {
-    static char dir[64];
+    char *dir = temp_folder;
     if (*dir) return dir;
     strcpy(dir, "/tmp/phosphene-cli-XXXXXX");
     CHECK(mkdtemp(dir));
+    atexit(temp_remove);
     setenv("HOME", dir, 1);
     setenv("XDG_STATE_HOME", dir, 1);
     return dir;
