@@ -72,7 +72,8 @@ struct ph_rooms_params {
     const char *web_root; // serve the studio page from this folder, uncached; NULL = embedded
 
     // What GET /api/v1/devices answers: JSON, malloc'ed; NULL = failed. May take its time; called
-    // on a worker thread, one at a time. NULL = 404.
+    // on a worker thread, one at a time; a call that still runs is not waited for by
+    // ph_rooms_stop. NULL = 404.
     char *(*devices)(void *opaque);
     void *opaque;
 

@@ -110,21 +110,27 @@ bool ph_room_is_open(struct ph_room *room, struct ph_asker *a)
 
 // --- what the graph says, from a lane or from the worker
 
+// node NULL: the whole room. A node that is well again takes back only what it said itself.
+static void note_problem(struct ph_room *room, const char *node, const char *message)
+{
+    if (!node) node = "";
+    pthread_mutex_lock(&room->view_lock);
+    if (message || !strcmp(room->problem_node, node)) {
+        snprintf(room->problem_node, sizeof room->problem_node, "%s", node);
+        snprintf(room->problem, sizeof room->problem, "%s", message ? message : "");
+        room->problem_new = true;
+    }
+    pthread_mutex_unlock(&room->view_lock);
+    ph_worker_poke(&room->worker);
+}
+
 void ph_room_event(void *opaque, const struct ph_event *e)
 {
     struct ph_room *room = opaque;
     switch (e->type) {
     case PH_EVENT_ACK: ph_acks_landed(room, e->id, e->frame, e->epoch); break;
-    case PH_EVENT_PROBLEM:
-        pthread_mutex_lock(&room->view_lock);
-        if (e->message || !strcmp(room->problem_node, e->node ? e->node : "")) {
-            snprintf(room->problem_node, sizeof room->problem_node, "%s",
-                     e->node ? e->node : "");
-            snprintf(room->problem, sizeof room->problem, "%s", e->message ? e->message : "");
-        }
-        pthread_mutex_unlock(&room->view_lock);
-        break;
-    case PH_EVENT_EOF: ph_worker_poke(&room->worker); break;
+    case PH_EVENT_PROBLEM: note_problem(room, e->node, e->message); break;
+    case PH_EVENT_EOF: note_problem(room, NULL, "the stream of this room has ended"); break;
     case PH_EVENT_EDITED: break;
     }
 }
@@ -138,8 +144,8 @@ int ph_room_not_ready(struct ph_room *room, char *text, size_t size)
     pthread_mutex_lock(&room->view_lock);
     if (!room->ready)
         n = snprintf(text, size, "the room \"%s\" has made no frame yet%s%s%s%s", room->name,
-                     room->problem[0] ? ": " : "", room->problem[0] ? room->problem_node : "",
-                     room->problem[0] ? ": " : "", room->problem);
+                     room->problem[0] ? ": " : "", room->problem_node,
+                     room->problem[0] && room->problem_node[0] ? ": " : "", room->problem);
     pthread_mutex_unlock(&room->view_lock);
     return n;
 }
@@ -241,11 +247,41 @@ void ph_room_act_close(struct ph_room *room, struct ph_room_job *j)
 
 // --- edits
 
+// Whether the graph itself still complains about that node; "" = whether it has ended.
+static bool complains(struct ph_room *room, const char *node)
+{
+    struct ph_json_doc *doc = NULL;
+    bool any = false;
+    if (!node[0]) return ph_graph_wait(room->graph, 0) == PH_EOF;
+    char *status = ph_graph_status_json(room->graph);
+    if (status && ph_json_parse(&doc, status, strlen(status), 0, NULL) == PH_OK) {
+        const struct ph_json *nodes = ph_json_get(ph_json_root(doc), "nodes");
+        for (const struct ph_json *n = nodes ? nodes->child : NULL; n; n = n->next)
+            if (!strcmp(ph_json_string(ph_json_get(n, "name"), ""), node))
+                any = ph_json_string(ph_json_get(n, "problem"), NULL) != NULL;
+    }
+    ph_json_free(&doc);
+    free(status);
+    return any;
+}
+
+// A node that was replaced does not take its words back.
+static void forget_problem(struct ph_room *room)
+{
+    char node[PH_NAME_MAX];
+    pthread_mutex_lock(&room->view_lock);
+    bool any = room->problem[0];
+    memcpy(node, room->problem_node, sizeof node);
+    pthread_mutex_unlock(&room->view_lock);
+    if (any && !complains(room, node)) note_problem(room, node, NULL);
+}
+
 ph_err ph_room_edit_graph(struct ph_room *room, const char *text, struct ph_fault *fault)
 {
     ph_err ret = ph_graph_edit(room->graph, 0, text, fault);
     if (ret == PH_OK) ret = ph_room_learn(room, fault);
     if (ret < 0) return ret;
+    forget_problem(room);
     ph_view_set_outlets(room, room->ast);
     ph_record_follow(room);
     return PH_OK;
@@ -403,8 +439,9 @@ void ph_room_act_set(struct ph_room *room, struct ph_room_job *j)
         return;
     }
     set_values(room, j);
-    // a codec may have changed, or a path
-    if (setup && ph_room_learn(room, &fault) == PH_OK) ph_view_set_outlets(room, room->ast);
+    if (!setup || ph_room_learn(room, &fault) < 0) return;
+    forget_problem(room);
+    ph_view_set_outlets(room, room->ast); // a codec may have changed
 }
 
 void ph_room_act_cut(struct ph_room *room, struct ph_room_job *j)

@@ -181,6 +181,8 @@ struct ph_room {
     bool probe;                // keeps the graph awake until its first frame
     bool ready;
     char problem_node[PH_NAME_MAX], problem[256]; // of the node that spoke last
+    bool problem_new;                             // viewers have not been told yet
+    int64_t told_ns;                              // when they were told last
     struct ph_graph_rates rates;                  // as of the last tick
     struct ph_frame_waiter *frame_waiters;
     int frame_waiter_count;

@@ -17,6 +17,7 @@
 #define FRAME_LINGER  (PH_SECOND_NS / 2) // who asks for one picture may soon ask for the next
 #define FRAME_WAITERS 64
 #define CLOCK_WINDOW  (30 * PH_SECOND_NS)
+#define PROBLEM_EVERY PH_SECOND_NS // a text that flips must not flood anybody
 #define KEYED_DEPTH   8
 #define KEY_EVERY_NS  (PH_SECOND_NS / 4) // of key frames that viewers ask for
 
@@ -167,6 +168,31 @@ static void say_nothing_comes(const struct ph_viewer *v)
     if (!v->mjpeg) ph_ws_fault(v->conn, false, 0, &fault);
 }
 
+// {"type":"problem","node":"camera","message":"…"}; null: all is well again.
+static void put_problem(const struct ph_room *room, struct ph_buf *b)
+{
+    ph_buf_puts(b, "{\"type\":\"problem\",\"node\":");
+    if (room->problem_node[0])
+        ph_json_str(b, room->problem_node);
+    else
+        ph_buf_puts(b, "null");
+    ph_json_key(b, "message");
+    if (room->problem[0])
+        ph_json_str(b, room->problem);
+    else
+        ph_buf_puts(b, "null");
+    ph_buf_puts(b, "}");
+}
+
+static void say_problem(const struct ph_room *room, const struct ph_viewer *v)
+{
+    struct ph_buf b = { 0 };
+    if (!room->problem[0] || v->mjpeg) return;
+    put_problem(room, &b);
+    if (!b.failed) ph_ws_send_text(v->conn, b.data, b.len);
+    ph_buf_free(&b);
+}
+
 static void show_newest(struct ph_room *room, struct ph_viewer *v)
 {
     struct memo memo = { .len = 0 };
@@ -215,6 +241,7 @@ void ph_view_join(struct ph_room *room, struct ph_viewer *v)
     v->next = room->viewers;
     room->viewers = v;
     room->viewer_count++;
+    say_problem(room, v);
     assign(room, v, false);
     pthread_mutex_unlock(&room->view_lock);
     ph_worker_poke(&room->worker);
@@ -543,12 +570,31 @@ static void send_docs(struct ph_room *room, int64_t now, int64_t *due_ns)
     ph_buf_free(&b);
 }
 
+// A picture that stands still must not be all that a viewer learns of a dead camera.
+static void tell_problem(struct ph_room *room, int64_t now, int64_t *due_ns)
+{
+    struct ph_buf b = { 0 };
+    pthread_mutex_lock(&room->view_lock);
+    if (room->problem_new && now - room->told_ns < PROBLEM_EVERY) {
+        sooner(due_ns, room->told_ns + PROBLEM_EVERY);
+    } else if (room->problem_new) {
+        room->problem_new = false;
+        room->told_ns = now;
+        put_problem(room, &b);
+        for (struct ph_viewer *v = room->viewers; v && !b.failed; v = v->next)
+            if (!v->mjpeg) ph_ws_send_text(v->conn, b.data, b.len);
+    }
+    pthread_mutex_unlock(&room->view_lock);
+    ph_buf_free(&b);
+}
+
 int64_t ph_view_tick(void *opaque, int64_t now)
 {
     struct ph_room *room = opaque;
     struct need need;
     expire_waiters(room, now);
     find_need(room, now, &need);
+    tell_problem(room, now, &need.due_ns);
     if (!room->graph) return need.due_ns;
     subscribe(room, &need);
     if (atomic_load(&room->feeds_on)) {

@@ -422,7 +422,10 @@ TEST(a_change_of_a_stream_that_has_ended_is_not_left_without_an_answer)
                 "file \"lavfi:testsrc=size=160x120:rate=30:duration=0.3\" => j: jpeg -> live",
                 NULL);
     watch(&h, &c, "/ws/stream");
-    sleep_ms(1500);
+    struct message m = wait_text(&c, "\"problem\""); // d2_44: nobody looks at a frozen picture
+    CHECK_STR(m.data, "{\"type\":\"problem\",\"node\":null,\"message\":\"the stream of this "
+                      "room has ended\"}");
+    message_free(&m);
     struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo");
     CHECK_STR(str(doc, "state"), "ended");
     ph_json_free(&doc);
@@ -431,10 +434,33 @@ TEST(a_change_of_a_stream_that_has_ended_is_not_left_without_an_answer)
     // who comes now still sees its last picture
     struct client late;
     watch(&h, &late, "/ws/stream");
+    m = wait_text(&late, "\"problem\"");
+    message_free(&m);
     struct sight s = next_sight(&late);
     CHECK_INT(s.shot.width, ==, 160);
     shot_free(&s.shot);
     client_close(&late);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/source", "{\"source\":\"scene\"}");
+    m = wait_text(&c, "\"message\":null"); // it runs again
+    message_free(&m);
+    client_close(&c);
+    house_stop(&h);
+}
+
+TEST(d2_44_a_viewer_is_told_why_no_picture_comes)
+{
+    struct house h;
+    struct client c;
+    NEED("file");
+    house_start(&h, "cam: file http://127.0.0.1:9/none => jpeg -> live", NULL);
+    watch(&h, &c, "/ws/stream");
+    struct message m = wait_text(&c, "\"problem\",\"node\":\"cam\"");
+    message_free(&m);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/source", "{\"source\":\"pattern\"}");
+    m = wait_text(&c, "\"message\":null");
+    message_free(&m);
+    struct sight s = next_sight(&c);
+    shot_free(&s.shot);
     client_close(&c);
     house_stop(&h);
 }
