@@ -46,6 +46,7 @@ static void note_first(const char *thread)
     for (int i = 2; names && i < n && len < sizeof first_text; i++)
         len +=
             (size_t) snprintf(first_text + len, sizeof first_text - len, "\n#   %s", names[i]);
+    free(names);
 }
 
 static void watch_one(void)

@@ -67,7 +67,7 @@ TEST(the_same_film_gives_the_same_frames_live_rendered_and_stepped)
         CHECK_INT(m.count, ==, 30);
         for (int i = 0; i < m.count; i++) {
             hashes[mode] = hashes[mode] * 31 + m.seen[i].hash;
-            pts[mode] = pts[mode] * 31 + m.seen[i].pts_ns;
+            pts[mode] = (int64_t) ((uint64_t) pts[mode] * 31 + (uint64_t) m.seen[i].pts_ns);
         }
         media_close(&m);
     }
