@@ -71,7 +71,7 @@ void ph_reply_head(struct ph_request *req, int status, const char *type, int64_t
 }
 
 // The head and what has been put behind it are one piece; without memory only closing is left.
-void ph_reply_owned(struct ph_request *req)
+bool ph_reply_owned(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct out *o = &c->out;
@@ -79,6 +79,7 @@ void ph_reply_owned(struct ph_request *req)
         ph_conn_finish(c);
     else
         ph_out_add(o, o->owned.data, o->owned.len);
+    return !o->owned.failed;
 }
 
 static bool may_reply(struct ph_request *req)
@@ -97,8 +98,7 @@ void ph_reply_with(struct ph_request *req, int status, const char *type, const v
                    size_t size)
 {
     ph_reply_head(req, status, type, (int64_t) size);
-    ph_reply_owned(req);
-    if (has_body(req, status)) ph_out_add(&req->conn->out, body, size);
+    if (ph_reply_owned(req) && has_body(req, status)) ph_out_add(&req->conn->out, body, size);
 }
 
 // ------------------------------------------------------------------------------------ replies
@@ -113,7 +113,7 @@ void ph_reply_bytes(struct ph_request *req, int status, const char *type, const 
 {
     if (!may_reply(req)) return;
     ph_reply_head(req, status, type, (int64_t) size);
-    if (has_body(req, status)) ph_buf_put(&req->conn->out.owned, bytes, size);
+    if (size && has_body(req, status)) ph_buf_put(&req->conn->out.owned, bytes, size);
     ph_reply_owned(req);
 }
 

@@ -272,7 +272,10 @@ static bool check_route(struct ph_request *req)
     if (!known && !check_token(req)) return false;
     if (req->route) {
         match(req->route->r.path, req->http.path, req);
-        return true;
+        for (int i = 0; i < req->param_count; i++)
+            if (!req->replied && (!req->param[i].name || !req->param[i].value))
+                ph_reply_error(req, 503, NULL, "out of memory");
+        return !req->replied;
     }
     if (!allowed) {
         ph_reply_error(req, 404, NULL, "there is no %s", req->http.path);
@@ -460,7 +463,7 @@ const struct ph_json *ph_request_json(struct ph_request *req)
     struct ph_fault fault = { 0 };
     if (!req->json &&
         ph_json_parse(&req->json, req->body ? req->body : "", req->body_len, 0, &fault) < 0) {
-        ph_reply_fault(req, 400, &fault);
+        ph_reply_fault(req, fault.code == PH_ENOMEM ? 503 : 400, &fault);
         return NULL;
     }
     const struct ph_json *root = ph_json_root(req->json);

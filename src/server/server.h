@@ -36,8 +36,8 @@ struct ph_server_limits {
     size_t text_bytes;           // 64 KiB a WebSocket text
     size_t binary_bytes;         // 4 MiB a WebSocket binary message
     int messages_per_s;          // 120 a WebSocket, pings included, one second of burst
-    int send_buffer;             // 256 KiB for the kernel, a quarter of them not yet on the line:
-                                 // decides how old a slow viewer's picture is
+    int send_buffer; // 256 KiB for the kernel, a quarter of them not yet on the line:
+                     // decides how old a slow viewer's picture is
     int auth_failures_per_minute; // 10 wrong tokens an address, then 429 until the minute is over
     int64_t request_ns; // 10 s for a whole request, TLS handshake and first-message token
     int64_t idle_ns;    // 60 s of keep-alive

@@ -231,9 +231,10 @@ void ph_request_refuse(struct ph_request *req, int status, enum ph_server_refusa
 // Head and body of a reply whose body is in memory that lives long enough.
 void ph_reply_with(struct ph_request *req, int status, const char *type, const void *body,
                    size_t size);
-// The head, into out.owned; length -1 = until the connection ends. reply_owned sends it.
+// The head, into out.owned; length -1 = until the connection ends; then its sending, false when
+// it could not be made: nothing may follow, the connection ends.
 void ph_reply_head(struct ph_request *req, int status, const char *type, int64_t length);
-void ph_reply_owned(struct ph_request *req);
+bool ph_reply_owned(struct ph_request *req);
 // A JSON error document.
 void ph_error_json(struct ph_buf *b, int status, const struct ph_fault *fault);
 void ph_deferred_woken(struct ph_conn *c, bool late);

@@ -174,7 +174,10 @@ static void reply_open_file(struct ph_request *req, int fd, uint64_t size, const
         }
     }
     ph_reply_head(req, status, type, (int64_t) count);
-    ph_reply_owned(req);
+    if (!ph_reply_owned(req)) {
+        close(fd);
+        return;
+    }
     o->has_file = true;
     o->fd = fd;
     o->fd_at = first;

@@ -164,7 +164,8 @@ struct ph_resource fixture_page[] = {
     { 0 },
 };
 
-static inline void fixture_start(struct fixture *f, const struct ph_server_params *par)
+// Created with its routes, not yet started: more routes may be added.
+static inline void fixture_create(struct fixture *f, const struct ph_server_params *par)
 {
     struct ph_fault fault = { 0 };
     memset(f, 0, sizeof *f);
@@ -188,8 +189,19 @@ static inline void fixture_start(struct fixture *f, const struct ph_server_param
         CHECK_OK(ph_server_route(s, &routes[i]));
     CHECK_OK(ph_server_ws(s, "/ws", &hooks, f));
     CHECK_OK(ph_server_resources(s, fixture_page));
-    if (ph_server_start(s, &fault) < 0) TEST_FAIL("start: %s", fault.message);
-    f->port = ph_server_port(s);
+}
+
+static inline void fixture_run(struct fixture *f)
+{
+    struct ph_fault fault = { 0 };
+    if (ph_server_start(f->server, &fault) < 0) TEST_FAIL("start: %s", fault.message);
+    f->port = ph_server_port(f->server);
+}
+
+static inline void fixture_start(struct fixture *f, const struct ph_server_params *par)
+{
+    fixture_create(f, par);
+    fixture_run(f);
 }
 
 static inline void fixture_stop(struct fixture *f)
