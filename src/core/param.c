@@ -26,11 +26,19 @@ static ph_err parse_float(const struct ph_param *p, const char *text, float *out
 {
     char *end;
     double v = strtod(text, &end);
-    if (end == text || *end || !isfinite((float) v))
+    // decimal alone: no blanks, "0x10", "inf" or "nan"
+    if (text[strspn(text, "+-.0123456789eE")] || end == text || *end || !isfinite((float) v))
         return ph_fail(fault, PH_EINVAL, p->name, "%s is a number, got \"%s\"", p->name, text);
     if (has_range(p) && (v < p->min || v > p->max)) return out_of_range(p, text, fault);
     *out = (float) v;
     return PH_OK;
+}
+
+// strtol would also take blanks before the number.
+static bool is_whole(const char *text)
+{
+    text += *text == '-' || *text == '+';
+    return *text >= '0' && *text <= '9';
 }
 
 static ph_err parse_int(const struct ph_param *p, const char *text, int64_t *out,
@@ -39,7 +47,7 @@ static ph_err parse_int(const struct ph_param *p, const char *text, int64_t *out
     char *end;
     errno = 0;
     long long v = strtoll(text, &end, 10);
-    if (end == text || *end || errno)
+    if (!is_whole(text) || *end || errno)
         return ph_fail(fault, PH_EINVAL, p->name, "%s is a whole number, got \"%s\"", p->name,
                        text);
     if (has_range(p) && ((double) v < p->min || (double) v > p->max))
@@ -85,13 +93,10 @@ static ph_err parse_size(const struct ph_param *p, const char *text, struct ph_s
 {
     char *end;
     long w = strtol(text, &end, 10), h = 0;
-    bool ok = end != text && (*end == 'x' || *end == 'X');
-    if (ok) {
-        const char *second = end + 1;
-        h = strtol(second, &end, 10);
-        ok = end != second && !*end;
-    }
-    if (!ok)
+    bool ok = is_whole(text) && (*end == 'x' || *end == 'X') && is_whole(end + 1);
+    if (ok) h = strtol(end + 1, &end, 10);
+    bool fits = has_range(p) || (w == (int) w && h == (int) h);
+    if (!ok || *end || !fits)
         return ph_fail(fault, PH_EINVAL, p->name, "%s is a size such as 640x480, got \"%s\"",
                        p->name, text);
     if (has_range(p) && (w < p->min || h < p->min || w > p->max || h > p->max))

@@ -73,6 +73,12 @@ TEST(floats_are_read_and_their_range_kept)
     check_refused("amount", "nan", "number");
     check_refused("gain", "inf", "number");
     check_refused("gain", "-inf", "number");
+    check_refused("gain", " 1", "number");
+    check_refused("gain", "1 ", "number");
+    check_refused("gain", "0x10", "number");
+    check_refused("gain", "infinity", "number");
+    check_refused("gain", "1e400", "number");
+    CHECK_NUM(value_of("gain", "+5").f, ==, 5);
 }
 
 TEST(a_float_without_range_stays_finite)
@@ -90,6 +96,10 @@ TEST(whole_numbers_are_exact_to_64_bits)
     check_refused("seed", "9223372036854775808", "whole number");
     check_refused("seed", "1.5", "whole number");
     check_refused("seed", "1e3", "whole number");
+    check_refused("seed", " 5", "whole number");
+    check_refused("seed", "\n5", "whole number");
+    check_refused("seed", "0x10", "whole number");
+    CHECK_INT(value_of("seed", "+5").i, ==, 5);
     check_refused("seed", "", "whole number");
     check_refused("count", "101", "-3 … 100, got 101");
     check_refused("count", "-4", "-3 … 100");
@@ -140,6 +150,8 @@ TEST(sizes_need_two_sides_in_range)
     check_refused("size", "x480", "such as");
     check_refused("size", "640x480x2", "such as");
     check_refused("size", "640*480", "got \"640*480\"");
+    check_refused("size", " 640x480", "such as");
+    check_refused("size", "640x 480", "such as");
     check_refused("size", "15x480", "16 … 4096");
     check_refused("size", "640x4097", "16 … 4096");
     check_refused("size", "-640x480", "16 … 4096");
