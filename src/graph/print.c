@@ -9,8 +9,8 @@
 // Bare when the parser would read the same word back.
 static void print_value(struct ph_buf *b, const char *value)
 {
-    bool bare = *value && !strpbrk(value, " \t\r\n;#\"\\=") && !strstr(value, "->");
-    if (bare || (*value == '#' && !strpbrk(value + 1, " \t\r\n;#\"\\="))) {
+    const char *rest = value + (*value == '#'); // a colour; elsewhere '#' starts a comment
+    if (*value && !strpbrk(rest, " \t\r\n;#\"\\=") && !strstr(value, "->")) {
         ph_buf_puts(b, value);
         return;
     }

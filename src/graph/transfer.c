@@ -6,6 +6,7 @@
 
 #include "core/tree.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static unsigned kinds_of(const struct ph_port_info *p)
@@ -27,15 +28,40 @@ static const struct ph_node_info *find_type(const struct ph_node_info *const *ty
     return NULL;
 }
 
+static bool is_taken(const struct ph_ast *ast, const char *name)
+{
+    for (int i = 0; i < ast->node_count; i++)
+        if (!strcmp(ast->nodes[i].name, name)) return true;
+    return false;
+}
+
+// "mix_upload", "mix_upload2" …, cut to the length of a name
+static char *make_name(struct ph_ast *ast, const char *node, const char *type)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%.40s_%s", node, type);
+    for (int k = 2; is_taken(ast, name); k++)
+        snprintf(name, sizeof name, "%.40s_%s%d", node, type, k);
+    return ph_tree_text(ast, name, strlen(name));
+}
+
 // The transfer runs in the consumer's lane: the copy is paid where the frame is wanted, and a
 // frame that a link drops was never copied.
-static ph_err insert_at(struct ph_ast *ast, int index, const struct ph_node_info *info)
+static ph_err insert_at(struct ph_ast *ast, int index, const struct ph_node_info *info,
+                        struct ph_fault *fault)
 {
     struct ph_ast_link *l = &ast->links[index];
+    if (ast->node_count >= PH_MAX_NODES) {
+        ph_fail(fault, PH_ELIMIT, info->name,
+                "a graph has at most %d nodes, with those that move frames between memories",
+                PH_MAX_NODES);
+        if (fault) fault->line = l->line, fault->column = l->column;
+        return PH_ELIMIT;
+    }
     struct ph_ast_node node = {
         .info = info, .named = true, .line = l->line, .column = l->column
     };
-    node.name = ph_tree_printf(ast, "%s_%s", ast->nodes[l->to].name, info->name);
+    node.name = make_name(ast, ast->nodes[l->to].name, info->name);
     if (!node.name || !ph_append(ast, ast->nodes, ast->node_count, node)) return PH_ENOMEM;
     struct ph_ast_link second = *l;
     second.from = ast->node_count - 1;
@@ -56,7 +82,7 @@ static ph_err insert(struct ph_ast *ast, int index, const struct ph_node_info *c
     bool down = kinds_of(in) & PH_HOST;
     const char *name = down ? "download" : "upload";
     const struct ph_node_info *info = find_type(types, name);
-    if (info) return insert_at(ast, index, info);
+    if (info) return insert_at(ast, index, info, fault);
     ph_fail(
         fault, PH_ENOTSUP, from->name,
         "%s.%s gives pictures in %s memory and %s.%s takes them in %s memory: this build has "

@@ -71,8 +71,11 @@ TEST(what_is_printed_reads_back_to_the_same_print)
     const char *texts[] = {
         "count fps=30 -> pass => work ms=2 -> sink",
         "a: count label=\"two words; and \\\"more\\\"\\nline\" -> s: sink",
-        "x: count label=#12 -> p: pair\ny: count =>[block 9] p.b\np -> sink", "stream => sink",
-        "count -> gpu -> sink"
+        "x: count label=#12 -> p: pair\ny: count =>[block 9] p.b\np -> sink",
+        "stream => sink",
+        "count -> gpu -> sink",
+        "a: count label=\"#a->b\" -> s: sink",
+        "count -> g: gpu -> s: sink\ng -> s\ng => s"
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct ph_ast *first = parse(texts[i]);
@@ -144,6 +147,23 @@ TEST(d2_5_transfers_follow_a_fixed_rule_a_thousand_times)
     CHECK_HAS(first, "gpu2.out =>[latest 1] sink_download.in");
     CHECK_HAS(first, "gpu.out -> both.in");
     free(first);
+}
+
+TEST(transfers_have_names_of_their_own)
+{
+    struct ph_ast *ast = parse("s_download: count -> g: gpu -> s: sink\ng -> s\ng => s");
+    for (int i = 0; i < ast->node_count; i++)
+        CHECK(ph_ast_find(ast, ast->nodes[i].name) == &ast->nodes[i]);
+    ph_tree_free(ast);
+}
+
+TEST(transfers_count_as_nodes)
+{
+    char text[16384] = "c: count\n";
+    size_t len = strlen(text);
+    for (int i = 0; i < 100; i++)
+        len += (size_t) snprintf(text + len, sizeof text - len, "c -> gpu -> sink\n");
+    refuse(text, 29, 10, "at most 256 nodes");
 }
 
 TEST(a_missing_transfer_node_is_named)
