@@ -46,9 +46,9 @@ static void turn_away(struct ph_server *s, int fd)
         "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"
         "Content-Length: 73\r\nRetry-After: 5\r\nConnection: close\r\n\r\n"
         "{\"error\":{\"code\":\"ELIMIT\",\"message\":\"too many connections, try later\"}}\r\n";
+    ph_server_refused(s, PH_REFUSED_LIMIT);
     if (!s->tls) send(fd, busy, sizeof busy - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
     close(fd);
-    ph_server_refused(s, PH_REFUSED_LIMIT);
 }
 
 static void accept_one(struct ph_server *s, int fd, const struct sockaddr_storage *peer)

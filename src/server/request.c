@@ -231,7 +231,7 @@ static bool check_source(struct ph_request *req)
     else if (origin && !ph_origin_known(origin, s->tls != NULL, host, origins))
         ph_request_refuse(req, 403, PH_REFUSED_HOST, "Origin",
                           "pages from there may not use this server; allow them with "
-                          "--allowed-origins");
+                          "--cors-origins");
     else if (embedded && !origin && !origins[0])
         ph_request_refuse(req, 403, PH_REFUSED_HOST, "Sec-Fetch-Site",
                           "other sites may not embed this server");
@@ -299,7 +299,8 @@ static bool check_body(struct ph_request *req)
 {
     size_t limit = req->conn->server->limits.body_bytes;
     if (req->method != PH_GET && !is_json(&req->http))
-        ph_request_refuse(req, 415, PH_REFUSED_FORMAT, "Content-Type", "application/json");
+        ph_request_refuse(req, 415, PH_REFUSED_FORMAT, "Content-Type",
+                          "%s needs Content-Type: application/json", req->http.method);
     else if (req->http.content_length > limit)
         ph_request_refuse(req, 413, PH_REFUSED_LIMIT, "body", "at most %zu bytes", limit);
     return !req->replied;
