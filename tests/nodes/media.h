@@ -205,6 +205,19 @@ static inline int media_says(struct media *m, const char *part)
     return yes;
 }
 
+// No more frames are taken: what was seen may be read at leisure, and the graph runs on.
+static inline void media_unwatch(struct media *m)
+{
+    ph_graph_unsubscribe(m->graph, &m->sub);
+}
+
+#define CHECK_WELL(m)                                                                          \
+    do {                                                                                       \
+        pthread_mutex_lock(&(m)->lock);                                                        \
+        CHECK_STR((m)->problem, "");                                                           \
+        pthread_mutex_unlock(&(m)->lock);                                                      \
+    } while (0)
+
 // Bar codes first, first + 1, …, one for each frame seen.
 static inline void media_check_bars(const struct media *m, int first, int count)
 {

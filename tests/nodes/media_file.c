@@ -52,7 +52,7 @@ TEST(the_same_film_gives_the_same_frames_live_rendered_and_stepped)
 {
     MEDIA_NEEDS("ffmpeg");
     uint64_t hashes[3] = { 0 };
-    int64_t pts[3] = { 0 };
+    uint64_t pts[3] = { 0 };
     media_sh(
         "ffmpeg -v error -f lavfi -i testsrc2=size=160x120:rate=25:duration=1.2 -c:v libx264 "
         "-bf 2 a.mp4");
