@@ -74,7 +74,9 @@ static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, cons
         if (ret < 0) return ret;
         if (p->flags & PH_PARAM_SETUP) return rebuild(g, id, node, param, value, fault);
     }
+    pthread_rwlock_wrlock(&g->topo);                           // others read the values
     ph_err ret = ph_ast_set(g->ast, ast, param, value, fault); // also refuses unknown names
+    pthread_rwlock_unlock(&g->topo);
     if (ret < 0) return ret;
     return ph_node_post(ph_graph_find(g, node), c, p->type == PH_TYPE_STRING ? value : NULL);
 }

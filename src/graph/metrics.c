@@ -192,12 +192,13 @@ static int measure(struct ph_node *n, const char *name, char *text, size_t size)
     return -1;
 }
 
-// Called on a lane, while the topology cannot change (edits wait for lanes).
 int ph_node_metric(struct ph_node *n, const char *name, char *text, size_t size)
 {
     int recalled = ph_journal_recall(n, name, text, size);
     if (recalled >= 0) return recalled;
+    pthread_rwlock_rdlock(&n->graph->topo);
     int len = measure(n, name, text, size);
+    pthread_rwlock_unlock(&n->graph->topo);
     if (len >= 0) ph_journal_metric(n, name, text);
     return len;
 }
@@ -220,14 +221,21 @@ static void json_count(struct ph_buf *b, const char *key, uint64_t v)
 
 static void json_value(struct ph_buf *b, const struct ph_param *p, const char *text)
 {
-    if (p->type == PH_TYPE_FLOAT || p->type == PH_TYPE_INT)
-        ph_buf_puts(b, text);
-    else if (p->type == PH_TYPE_BOOL) {
-        union ph_value v = { 0 };
+    union ph_value v = { 0 };
+    struct ph_param any = *p;
+    char number[32];
+    any.min = any.max = 0; // a default may lie outside
+    if (p->type == PH_TYPE_FLOAT || p->type == PH_TYPE_INT) {
+        // written as ".5" or "+5" it would be no JSON
+        ph_param_parse(&any, text, &v, NULL);
+        ph_param_print(p, v, number, sizeof number);
+        ph_buf_puts(b, number);
+    } else if (p->type == PH_TYPE_BOOL) {
         ph_param_parse(p, text, &v, NULL);
         ph_buf_puts(b, v.b ? "true" : "false");
-    } else
+    } else {
         ph_json_str(b, p->flags & PH_PARAM_SECRET ? "" : text);
+    }
 }
 
 // From the ast and not from the node's private struct, which is its lane's.
@@ -375,6 +383,47 @@ char *ph_graph_status_json(struct ph_graph *g)
 
 // --- Prometheus
 
+// In quotes: \\ for \, \" for ", \n for a newline.
+static void escape_label(const char *text, char *out, size_t size)
+{
+    size_t n = 0;
+    for (; *text && n + 3 < size; text++) {
+        if (*text == '\\' || *text == '"' || *text == '\n') out[n++] = '\\';
+        out[n++] = *text == '\n' ? 'n' : *text;
+    }
+    out[n] = 0;
+}
+
+// Which of the links of a port that takes several; 0 is not said.
+static int number_of(const struct ph_link *l)
+{
+    const struct node_port *p = &l->to->in[l->to_port];
+    for (int i = 0; i < p->count; i++)
+        if (p->links[i] == l) return i;
+    return 0;
+}
+
+static void prom_links(struct ph_buf *b, const struct ph_graph *g, const char *room)
+{
+    for (int i = 0; i < g->link_count; i++) {
+        const struct ph_link *l = g->links[i];
+        char name[140];
+        if (!l->queue) continue;
+        int k = number_of(l);
+        int len =
+            snprintf(name, sizeof name, "%s.%s", l->to->name, l->to->info->in[l->to_port].name);
+        if (k) snprintf(name + len, sizeof name - (size_t) len, "#%d", k + 1);
+        ph_buf_printf(b, "phosphene_link_queued{room=\"%s\",link=\"%s\"} %d\n", room, name,
+                      atomic_load_explicit(&l->queued, RELAXED));
+        ph_buf_printf(
+            b, "phosphene_link_dropped_total{room=\"%s\",link=\"%s\",reason=\"full\"} %llu\n",
+            room, name, (unsigned long long) get(&l->dropped_full));
+        ph_buf_printf(
+            b, "phosphene_link_dropped_total{room=\"%s\",link=\"%s\",reason=\"epoch\"} %llu\n",
+            room, name, (unsigned long long) get(&l->dropped_epoch));
+    }
+}
+
 static void prom_nodes(struct ph_buf *b, struct ph_graph *g, const char *room)
 {
     static const double q[] = { 0.5, 0.95, 0.99 };
@@ -393,10 +442,12 @@ static void prom_nodes(struct ph_buf *b, struct ph_graph *g, const char *room)
     }
 }
 
-char *ph_graph_metrics_text(struct ph_graph *g, const char *room)
+char *ph_graph_metrics_text(struct ph_graph *g, const char *room_name)
 {
     struct ph_buf b = { 0 };
     struct ph_graph_rates r;
+    char room[256];
+    escape_label(room_name, room, sizeof room);
     pthread_rwlock_rdlock(&g->topo);
     rates_locked(g, &r);
     ph_buf_printf(&b, "phosphene_room_fps{room=\"%s\",rate=\"input\"} %.4g\n", room,
@@ -423,20 +474,7 @@ char *ph_graph_metrics_text(struct ph_graph *g, const char *room)
             room, n->name, (unsigned long long) get(&n->drops));
     }
     prom_nodes(&b, g, room);
-    for (int i = 0; i < g->link_count; i++) {
-        const struct ph_link *l = g->links[i];
-        char name[140];
-        if (!l->queue) continue;
-        snprintf(name, sizeof name, "%s.%s", l->to->name, l->to->info->in[l->to_port].name);
-        ph_buf_printf(&b, "phosphene_link_queued{room=\"%s\",link=\"%s\"} %d\n", room, name,
-                      atomic_load_explicit(&l->queued, RELAXED));
-        ph_buf_printf(
-            &b, "phosphene_link_dropped_total{room=\"%s\",link=\"%s\",reason=\"full\"} %llu\n",
-            room, name, (unsigned long long) get(&l->dropped_full));
-        ph_buf_printf(
-            &b, "phosphene_link_dropped_total{room=\"%s\",link=\"%s\",reason=\"epoch\"} %llu\n",
-            room, name, (unsigned long long) get(&l->dropped_epoch));
-    }
+    prom_links(&b, g, room);
     pthread_rwlock_unlock(&g->topo);
     return ph_buf_steal(&b);
 }

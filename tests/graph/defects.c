@@ -224,6 +224,37 @@ TEST(d2_47_no_source_needs_another_to_have_run_first)
         }
 }
 
+TEST(numbers_are_json_however_they_were_written)
+{
+    struct ph_graph *g = make("c: count fps=.5 value=+7. -> s: sink",
+                              (struct ph_graph_params){ .mode = PH_STEPPED });
+    struct ph_json_doc *doc = status_of(g);
+    const struct ph_json *params = ph_json_get(node_of(doc, "c"), "params");
+    CHECK_NUM(ph_json_double(ph_json_get(params, "fps"), 0), ==, 0.5);
+    CHECK_NUM(ph_json_double(ph_json_get(params, "value"), 0), ==, 7);
+    ph_json_free(&doc);
+    ph_graph_destroy(&g);
+}
+
+TEST(prometheus_labels_are_escaped_and_no_series_comes_twice)
+{
+    struct ph_graph *g = make("a: count => s: sink\nb: count => s",
+                              (struct ph_graph_params){ .mode = PH_STEPPED });
+    char *text = ph_graph_metrics_text(g, "a\"b\\c\nd"), *state = NULL;
+    const char *names[256];
+    int n = 0;
+    CHECK_HAS(text, "{room=\"a\\\"b\\\\c\\nd\",");
+    for (char *line = strtok_r(text, "\n", &state); line; line = strtok_r(NULL, "\n", &state)) {
+        CHECK(strstr(line, "} "));
+        *strrchr(line, ' ') = 0;
+        for (int i = 0; i < n; i++) CHECK(strcmp(names[i], line) != 0);
+        if (n < 256) names[n++] = line;
+    }
+    CHECK_INT(n, >, 20);
+    free(text);
+    ph_graph_destroy(&g);
+}
+
 TEST(a_trace_is_json_with_one_event_for_each_run)
 {
     struct ph_graph *g = make("c: count fps=100 -> a: add => s: sink",
