@@ -9,6 +9,22 @@
 static struct media m;
 static struct run r;
 
+#if !PH_HAVE_FFMPEG
+TEST(a_build_without_ffmpeg_says_what_to_install)
+{
+    static const char *const texts[] = {
+        "file a.mp4 -> live",      "file rtsp://h/c -> live",
+        "screen :0 -> live",       "pattern -> video -> live",
+        "pattern -> record a.mp4", "camera \"lavfi:testsrc2\" -> live"
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct ph_fault fault;
+        CHECK_INT(run_try(&r, texts[i], &fault), ==, PH_ENOTSUP);
+        CHECK_HAS(fault.message, "libavformat-dev");
+    }
+}
+#endif
+
 // A film of our own with bar codes, size 320x240, 30 frames a second.
 static const char *make_film(const char *name, int frames)
 {
@@ -337,6 +353,7 @@ TEST(d2_47_every_kind_of_file_works_as_the_first_one)
             if (m.count != (i < 2 ? 1 : 5)) TEST_FAIL("%s: %d frames", makes[i][0], m.count);
             CHECK_INT(m.seen[0].width, ==, 128);
             media_check_rising(&m);
+            media_close(&m);
             _exit(0);
         }
         int status = -1;
