@@ -51,7 +51,7 @@ static ph_err make_nodes(struct build *b, struct ph_fault *fault)
         const struct ph_ast_node *now = &b->ast->nodes[i];
         const struct ph_ast_node *was = b->g->ast ? ph_ast_find(b->g->ast, now->name) : NULL;
         if (can_go_on(was, now)) {
-            b->nodes[i] = ph_graph_find(b->g, now->name);
+            b->nodes[i] = b->g->nodes[was - b->g->ast->nodes];
             continue;
         }
         b->fresh[i] = true;
@@ -63,12 +63,21 @@ static ph_err make_nodes(struct build *b, struct ph_fault *fault)
 
 // --- links
 
+static bool link_in_build(const struct build *b, const struct ph_link *l)
+{
+    for (int i = 0; i < b->ast->link_count; i++)
+        if (b->links[i] == l) return true;
+    return false;
+}
+
+// Two links may have the same ends: each goes on once.
 static struct ph_link *find_old(const struct build *b, const struct ph_ast_link *l, bool queue)
 {
     for (int i = 0; i < b->g->link_count; i++) {
         struct ph_link *old = b->g->links[i];
         if (old->from == b->nodes[l->from] && old->to == b->nodes[l->to] &&
-            old->from_port == l->from_port && old->to_port == l->to_port && old->queue == queue)
+            old->from_port == l->from_port && old->to_port == l->to_port &&
+            old->queue == queue && !link_in_build(b, old))
             return old;
     }
     return NULL;
@@ -262,24 +271,55 @@ static bool in_build(const struct build *b, const struct ph_node *n)
     return false;
 }
 
-static bool link_in_build(const struct build *b, const struct ph_link *l)
+static bool is_fed_again(const struct ph_node *n)
 {
-    for (int i = 0; i < b->ast->link_count; i++)
-        if (b->links[i] == l) return true;
+    for (int p = 0; p < n->in_count; p++)
+        for (int k = 0; k < n->in[p].count; k++) {
+            const struct ph_link *l = n->in[p].links[k];
+            if (l->from && l->eof && !l->from->done) return true;
+        }
     return false;
+}
+
+// Ends, once more: what ended because nobody read it may be read now, and what is fed again goes
+// on, with all behind it. What a lane must not know any more follows from that.
+static void revive(struct build *b)
+{
+    for (int k = 0; k < b->ast->node_count; k++) {
+        struct ph_node *n = b->nodes[b->ast->order[k]];
+        if (n->unread || (!n->source && is_fed_again(n))) n->done = n->unread = false;
+        for (int p = 0; p < n->in_count; p++)
+            for (int i = 0; i < n->in[p].count; i++) {
+                struct ph_link *l = n->in[p].links[i];
+                if (l->from) l->eof = l->from->done;
+                atomic_store(&l->unread, n->done);
+            }
+        for (int p = 0; p < n->in_count; p++)
+            n->in[p].eof_told = n->in[p].eof_told && ph_port_ended(&n->in[p]);
+    }
 }
 
 static void enter_lanes(struct build *b)
 {
     for (int i = 0; i < b->ast->node_count; i++) b->nodes[i]->lane = b->lanes[b->ast->lane[i]];
-    for (int i = 0; i < b->ast->link_count; i++)
-        if (!b->kept[i] && b->links[i]->from->done) b->links[i]->eof = true;
+    revive(b);
     for (int k = 0; k < b->ast->lanes; k++) {
         struct ph_lane *lane = b->lanes[k];
         bool done = true;
         for (int i = 0; i < lane->node_count; i++) done = done && lane->nodes[i]->done;
         atomic_store(&lane->done, done);
     }
+}
+
+// A node that leaves: its own thread may ask about it until it is closed.
+static void leave(struct ph_node *n)
+{
+    ph_node_drop_controls(n);
+    ph_node_orphan_subscriptions(n);
+    n->lane = NULL;
+    for (int p = 0; p < n->out_count; p++) n->out[p].count = 0;
+    for (int p = 0; p < n->in_count; p++)
+        if (!(n->in[p].info->flags & PH_PORT_EXTERNAL)) n->in[p].count = 0;
 }
 
 // Old nodes and links that the new graph does not have are handed back to be destroyed later,
@@ -296,8 +336,7 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
         if (g->links[i]->from && !link_in_build(b, g->links[i])) ph_link_destroy(&g->links[i]);
     for (int i = 0; i < g->node_count; i++) {
         if (in_build(b, g->nodes[i])) continue;
-        ph_node_drop_controls(g->nodes[i]);
-        g->nodes[i]->lane = NULL;
+        leave(g->nodes[i]);
         gone[(*gone_count)++] = g->nodes[i];
     }
     for (int i = 0; i < g->lane_count; i++) ph_lane_destroy(&g->lanes[i]);
@@ -308,6 +347,7 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
     g->ast = b->ast;
     g->nodes = b->nodes;
     g->node_count = b->ast->node_count;
+    for (int i = 0; i < g->node_count; i++) g->nodes[i]->index = i;
     g->links = b->links;
     g->link_count = b->link_count;
     g->lanes = b->lanes;
@@ -325,7 +365,7 @@ static void discard(struct build *b)
 {
     for (int i = 0; b->fresh && i < b->ast->node_count; i++)
         if (b->fresh[i]) ph_node_destroy(&b->nodes[i]);
-    for (int i = 0; b->kept && i < b->ast->link_count; i++)
+    for (int i = 0; b->links && b->kept && i < b->ast->link_count; i++)
         if (!b->kept[i]) ph_link_destroy(&b->links[i]);
     for (int k = 0; b->lanes && k < b->ast->lanes; k++) ph_lane_destroy(&b->lanes[k]);
     free(b->nodes);
@@ -334,11 +374,17 @@ static void discard(struct build *b)
     ph_tree_free(b->ast);
 }
 
+static void free_ports(struct node_port *ports)
+{
+    for (struct node_port *p = ports; p && p->info; p++) free(p->links);
+    free(ports);
+}
+
 static void free_scratch(struct build *b, int nodes)
 {
     for (int i = 0; b->in && b->out && i < nodes; i++) {
-        free(b->in[i]);
-        free(b->out[i]);
+        free_ports(b->in[i]);
+        free_ports(b->out[i]);
     }
     free(b->fresh);
     free(b->kept);
@@ -384,6 +430,8 @@ ph_err ph_graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *f
         ph_graph_join_lanes(g);
         atomic_store(&g->pausing, false);
     }
+    // what was asked for before the edit comes before the edit
+    for (int i = 0; i < g->lane_count && !g->replay; i++) ph_lane_settle(g->lanes[i]);
     ph_journal_edit_begin(g);
     pthread_rwlock_wrlock(&g->topo);
     swap_in(&b, gone, &gone_count);

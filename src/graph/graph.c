@@ -44,15 +44,19 @@ void ph_graph_poke_all(struct ph_graph *g)
     for (int i = 0; i < g->lane_count; i++) ph_lane_poke(g->lanes[i]);
 }
 
-// The graph is over when every node that leads nowhere has ended: a window that was closed ends
-// it although its source would go on.
-void ph_graph_end_done(struct ph_graph *g)
+static void tell_end(struct ph_graph *g)
 {
-    if (atomic_fetch_sub(&g->open_ends, 1) != 1) return;
     pthread_mutex_lock(&g->done_lock);
     pthread_cond_broadcast(&g->done_cond);
     pthread_mutex_unlock(&g->done_lock);
     ph_graph_event(g, &(struct ph_event){ .type = PH_EVENT_EOF });
+}
+
+// The graph is over when every node that leads nowhere has ended: a window that was closed ends
+// it although its source would go on.
+void ph_graph_end_done(struct ph_graph *g)
+{
+    if (atomic_fetch_sub(&g->open_ends, 1) == 1) tell_end(g);
 }
 
 // --- life
@@ -101,14 +105,18 @@ fail:
     return ret;
 }
 
-void ph_graph_start_lanes(struct ph_graph *g)
+ph_err ph_graph_start_lanes(struct ph_graph *g)
 {
     int open = 0;
+    ph_err ret = PH_OK;
     for (int i = 0; i < g->node_count; i++)
         open += ph_node_is_end(g->nodes[i]) && !g->nodes[i]->done;
-    atomic_store(&g->open_ends, open);
-    for (int i = 0; i < g->lane_count && g->par.mode != PH_STEPPED; i++)
-        if (!atomic_load(&g->lanes[i]->done)) ph_lane_start(g->lanes[i]);
+    // an edit may leave nothing but what had ended
+    if (atomic_exchange(&g->open_ends, open) > 0 && !open) tell_end(g);
+    for (int i = 0; i < g->lane_count && g->par.mode != PH_STEPPED && ret == PH_OK; i++)
+        if (!atomic_load(&g->lanes[i]->done)) ret = ph_lane_start(g->lanes[i]);
+    if (ret < 0) ph_error(&g->log, "graph", "no more threads: not every lane runs");
+    return ret;
 }
 
 // Lanes look at stopping and pausing between runs; hold ports of OFFLINE graphs wait on links.
@@ -125,15 +133,16 @@ void ph_graph_join_lanes(struct ph_graph *g)
 
 ph_err ph_graph_start(struct ph_graph *g)
 {
+    ph_err ret = PH_OK;
     if (g->par.mode == PH_STEPPED) return PH_EINVAL;
     pthread_mutex_lock(&g->ctl);
     if (!g->started) {
-        g->started = true;
         g->started_ns = ph_now_ns();
-        ph_graph_start_lanes(g);
+        g->started = true;
+        ret = ph_graph_start_lanes(g);
     }
     pthread_mutex_unlock(&g->ctl);
-    return PH_OK;
+    return ret;
 }
 
 void ph_graph_stop(struct ph_graph *g)
@@ -149,7 +158,9 @@ void ph_graph_stop(struct ph_graph *g)
 
 ph_err ph_graph_wait(struct ph_graph *g, int64_t timeout_ns)
 {
-    int64_t until = timeout_ns < 0 ? PH_NEVER : ph_now_ns() + timeout_ns;
+    int64_t now = ph_now_ns();
+    if (timeout_ns > PH_NEVER - now) timeout_ns = -1;
+    int64_t until = timeout_ns < 0 ? PH_NEVER : now + timeout_ns;
     struct timespec t = { until / PH_SECOND_NS, until % PH_SECOND_NS };
     int timed_out = 0;
     pthread_mutex_lock(&g->done_lock);
@@ -178,10 +189,15 @@ void ph_graph_destroy(struct ph_graph **out)
     if (!g) return;
     ph_graph_stop(g);
     ph_journal_close(&g->journal, g);
+    // their threads may look at links and at one another until then
+    for (int i = 0; i < g->node_count; i++) ph_node_close(g->nodes[i]);
     for (int i = 0; i < g->link_count; i++)
         if (g->links[i]->from)
             ph_link_destroy(&g->links[i]); // external ones go with their node
-    for (int i = 0; i < g->node_count; i++) ph_node_destroy(&g->nodes[i]);
+    for (int i = 0; i < g->node_count; i++) {
+        ph_node_orphan_subscriptions(g->nodes[i]);
+        ph_node_destroy(&g->nodes[i]);
+    }
     for (int i = 0; i < g->lane_count; i++) ph_lane_destroy(&g->lanes[i]);
     while (g->cuts) {
         struct cut_wait *c = g->cuts;

@@ -51,6 +51,7 @@ struct ph_link {
     struct link_ring staged; // PH_STEPPED: pushed when the lane's work is over
     uint64_t pushed;         // seq of the newest
     bool eof;                // no more will be pushed
+    _Atomic bool unread;     // the consumer has ended: what is pushed is dropped
     bool wait_key;           // DROP_TO_KEY: after a drop
 
     // the consumer's, touched by its lane only
@@ -73,14 +74,15 @@ bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool ma
 void ph_link_stage(struct ph_link *l, struct ph_frame *f); // PH_STEPPED
 void ph_link_commit(struct ph_link *l, int64_t now_ns);    // pushes what was staged
 void ph_link_close(struct ph_link *l);                     // eof
-bool ph_link_full(struct ph_link *l);                      // BLOCK and no room for one more
-bool ph_link_has(struct ph_link *l);                       // an item is queued (not the inbox)
-bool ph_link_ended(struct ph_link *l); // eof and nothing left, inbox included
+void ph_link_abandon(struct ph_link *l); // the consumer's lane: it will read no more
+bool ph_link_full(struct ph_link *l);    // BLOCK and no room for one more
+bool ph_link_has(struct ph_link *l);     // an item is queued (not the inbox)
+bool ph_link_ended(struct ph_link *l);   // eof and nothing left, inbox included
 // Pops the oldest whose epoch is not below min_epoch; older ones are dropped and counted.
 bool ph_link_pop(struct ph_link *l, uint32_t min_epoch, struct link_item *out);
 void ph_link_clear(struct ph_link *l); // drops all that is queued and held
 
-// --- node.c
+// --- node.c: life and runs; author.c: what process() and the node's own thread call
 
 struct node_port {
     const struct ph_port_info *info;
@@ -107,7 +109,8 @@ struct subscription {
 };
 
 struct metric_memo { // what a node was told when the run was recorded
-    char name[48], text[64];
+    struct metric_memo *next;
+    char *name, *text; // malloc'ed
 };
 
 struct ph_node {
@@ -115,6 +118,7 @@ struct ph_node {
     struct ph_graph *graph;
     struct ph_lane *lane; // NULL while it is not part of the running graph
     char name[64];
+    int index; // in graph.nodes
     void *priv;
     struct ph_pool *pool;
     struct node_port *in, *out;
@@ -128,6 +132,7 @@ struct ph_node {
     struct ph_tick tick;
     bool due_now; // this run
     bool done;    // PH_EOF: nothing comes out any more
+    bool unread;  // … because nobody reads it
     bool dirty;   // apply() is owed
     bool cut_owed;
     struct ph_cut cut;
@@ -137,7 +142,7 @@ struct ph_node {
     int64_t in_capture_ns, in_pts_ns;
     int took, gave;         // frames in this call of process()
     struct control *landed; // applied, not acknowledged yet
-    struct metric_memo memo[8];
+    struct metric_memo *memo;
 
     struct control *pending; // graph.control_lock
     struct control **pending_tail;
@@ -157,14 +162,19 @@ struct ph_node {
 
 ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
                       struct ph_fault *fault);
-void ph_node_destroy(struct ph_node **n);            // closes it
-void ph_node_adopt_subscriptions(struct ph_node *n); // under topo (write)
+void ph_node_close(struct ph_node *n); // its own thread has ended then
+void ph_node_destroy(struct ph_node **n);
+void ph_node_adopt_subscriptions(struct ph_node *n);  // under topo (write)
+void ph_node_orphan_subscriptions(struct ph_node *n); // under topo (write)
 // Runs process() as often as there is work in this run of the lane. True when it did something.
 bool ph_node_run(struct ph_node *n);
-int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns); // sources
-bool ph_node_wants(struct ph_node *n, enum ph_codec codec);
+int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns);  // sources
+bool ph_node_wants(struct ph_node *n, enum ph_codec codec); // sinks
 bool ph_node_is_sink(const struct ph_node *n);
 bool ph_node_is_end(const struct ph_node *n); // no link leads on from it
+void ph_node_finish(struct ph_node *n);
+bool ph_node_is_unread(const struct ph_node *n); // links lead on, and all their readers ended
+bool ph_port_ended(const struct node_port *p);
 void ph_node_take_controls(struct ph_node *n);
 void ph_node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
 // A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
@@ -231,6 +241,8 @@ void ph_lane_poke(struct ph_lane *lane);                      // thread: any
 int64_t ph_lane_due_ns(struct ph_lane *lane, int64_t now_ns); // INT64_MIN = now, PH_NEVER
 void ph_lane_run(struct ph_lane *lane);
 void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch);
+void ph_lane_settle(struct ph_lane *lane);     // parked: takes the changes and cuts that wait
+void ph_lane_drop_stale(struct ph_lane *lane); // what was taken before its epoch was known
 void ph_lane_commit(struct ph_lane *lane);
 double ph_lane_busy(const struct ph_lane *lane);
 
@@ -264,7 +276,7 @@ struct ph_graph {
     _Atomic uint32_t epoch;
     _Atomic int64_t vnow_ns; // PH_STEPPED
     int64_t started_ns;
-    bool started;
+    _Atomic bool started;
 
     pthread_mutex_t control_lock;
     _Atomic uint64_t control_seq; // rises with every pending control
@@ -274,7 +286,6 @@ struct ph_graph {
     pthread_mutex_t done_lock;
     pthread_cond_t done_cond;
     _Atomic int open_ends; // nodes that lead nowhere and have not ended
-    bool eof_told;
 
     struct ph_hist latency;
     struct journal *journal;
@@ -289,7 +300,7 @@ void ph_graph_poke_all(struct ph_graph *g);
 void ph_graph_sink_frame(struct ph_graph *g, const struct ph_node *n); // acknowledges cuts
 struct ph_node *ph_graph_find(struct ph_graph *g, const char *name);
 ph_err ph_graph_build(struct ph_graph *g, struct ph_ast *ast, struct ph_fault *fault); // edit.c
-void ph_graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts them
+ph_err ph_graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts the open ends
 void ph_graph_join_lanes(struct ph_graph *g);
 
 // --- journal.c: written while a graph runs; nothing when it has none
@@ -307,12 +318,15 @@ void ph_journal_edit_end(struct ph_graph *g);   // lanes parked, new graph
 void ph_journal_metric(struct ph_node *n, const char *name, const char *text);
 // Replay: what the node was told then; -1 when this is no replay.
 int ph_journal_recall(struct ph_node *n, const char *name, char *text, size_t size);
-void ph_journal_remember(struct ph_node *n, const char *name, const char *text);
+bool ph_journal_remember(struct ph_node *n, const char *name,
+                         const char *text); // false: as before
+void ph_journal_forget(struct ph_node *n);
 
 // --- replay.c: the lanes of a replayed graph follow scripts
 
 bool ph_replay_over(const struct ph_lane *lane); // this lane has made all its runs
 void ph_replay_step(struct ph_lane *lane);       // instead of taking inputs, controls and ticks
+void ph_replay_rest(struct ph_lane *lane);       // what came after the last run, before an edit
 bool ph_replay_keeps(struct ph_link *l);         // the item just numbered l->pushed is wanted
 
 #endif

@@ -106,6 +106,14 @@ static void put_head(struct ph_buf *b, const struct ph_lane *lane)
                   (unsigned long long) atomic_load_explicit(&lane->run, memory_order_relaxed));
 }
 
+static void release(struct journal *j)
+{
+    ph_buf_free(&j->buf);
+    pthread_mutex_destroy(&j->lock);
+    pthread_cond_destroy(&j->wake);
+    free(j);
+}
+
 ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_graph *g,
                        struct ph_fault *fault)
 {
@@ -128,9 +136,13 @@ ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_g
                   "{\"phosphene\":\"journal\",\"version\":1,\"seed\":%llu,\"frames\":%llu}\n",
                   (unsigned long long) g->seed, (unsigned long long) g->par.frames);
     put_segment(&j->buf, g);
-    pthread_create(&j->thread, NULL, journal_main, j);
-    *out = j;
-    return PH_OK;
+    if (!pthread_create(&j->thread, NULL, journal_main, j)) {
+        *out = j;
+        return PH_OK;
+    }
+    fclose(j->file);
+    release(j);
+    return ph_fail(fault, PH_ENOMEM, "journal", "no thread for the journal");
 }
 
 void ph_journal_close(struct journal **out, struct ph_graph *g)
@@ -145,10 +157,7 @@ void ph_journal_close(struct journal **out, struct ph_graph *g)
     pthread_join(j->thread, NULL);
     if (fclose(j->file) && !j->failed)
         ph_error(j->log, "journal", "%s: %s", j->path, strerror(errno));
-    ph_buf_free(&j->buf);
-    pthread_mutex_destroy(&j->lock);
-    pthread_cond_destroy(&j->wake);
-    free(j);
+    release(j);
 }
 
 void ph_journal_edit_begin(struct ph_graph *g)
@@ -180,8 +189,9 @@ static void put_picture(struct ph_buf *b, const struct ph_frame *f)
     for (int k = 0; k < PH_PLANES; k++)
         bytes += ph_plane_row_bytes(p->format, k, p->width) *
                  (size_t) ph_plane_rows(p->format, k, p->height);
-    ph_buf_printf(b, ",\"format\":%d,\"w\":%d,\"h\":%d,\"bytes\":%zu}\n", p->format, p->width,
-                  p->height, bytes);
+    ph_buf_printf(
+        b, ",\"format\":%d,\"w\":%d,\"h\":%d,\"matrix\":%d,\"range\":%d,\"bytes\":%zu}\n",
+        p->format, p->width, p->height, p->matrix, p->range, bytes);
     for (int k = 0; k < PH_PLANES; k++)
         for (int y = 0; y < ph_plane_rows(p->format, k, p->height); y++)
             ph_buf_put(b, p->data[k] + y * p->stride[k],
@@ -203,6 +213,10 @@ static void put_frame(struct ph_buf *b, const struct ph_frame *f)
     ph_buf_printf(b, ",\"kind\":%d,\"id\":%llu,\"epoch\":%u,\"pts\":%lld,\"capture\":%lld",
                   f->kind, (unsigned long long) f->id, f->epoch, (long long) f->pts_ns,
                   (long long) f->capture_ns);
+    const struct ph_intrinsics *lens = &f->intrinsics;
+    if (lens->fx != 0)
+        ph_buf_printf(b, ",\"lens\":[%.9g,%.9g,%.9g,%.9g]", (double) lens->fx,
+                      (double) lens->fy, (double) lens->cx, (double) lens->cy);
     if (f->kind == PH_PACKET)
         put_packet(b, f);
     else if (f->kind == PH_SAMPLES)
@@ -287,22 +301,46 @@ void ph_journal_cut(struct ph_node *n, int chunks)
 
 // --- metrics that a node was told: they depend on the machine, not on the input
 
-static struct metric_memo *memo_of(struct ph_node *n, const char *name)
+static struct metric_memo *memo_of(const struct ph_node *n, const char *name)
 {
-    int count = (int) (sizeof n->memo / sizeof *n->memo);
-    for (int i = 0; i < count; i++) {
-        if (!n->memo[i].name[0]) snprintf(n->memo[i].name, sizeof n->memo[i].name, "%s", name);
-        if (!strcmp(n->memo[i].name, name)) return &n->memo[i];
+    struct metric_memo *m = n->memo;
+    while (m && strcmp(m->name, name)) m = m->next;
+    return m;
+}
+
+bool ph_journal_remember(struct ph_node *n, const char *name, const char *text)
+{
+    struct metric_memo *m = memo_of(n, name);
+    if (m && m->text && !strcmp(m->text, text)) return false;
+    if (!m) {
+        char *copy = strdup(name);
+        if (!copy || !(m = calloc(1, sizeof *m))) {
+            free(copy);
+            return true; // said again each time
+        }
+        *m = (struct metric_memo){ n->memo, copy, NULL };
+        n->memo = m;
     }
-    return NULL;
+    free(m->text);
+    m->text = strdup(text);
+    return true;
+}
+
+void ph_journal_forget(struct ph_node *n)
+{
+    for (struct metric_memo *m = n->memo, *next; m; m = next) {
+        next = m->next;
+        free(m->name);
+        free(m->text);
+        free(m);
+    }
+    n->memo = NULL;
 }
 
 void ph_journal_metric(struct ph_node *n, const char *name, const char *text)
 {
     struct journal *j = n->graph->journal;
-    struct metric_memo *m = j ? memo_of(n, name) : NULL;
-    if (!m || !strcmp(m->text, text)) return;
-    snprintf(m->text, sizeof m->text, "%s", text);
+    if (!j || !ph_journal_remember(n, name, text)) return;
     struct ph_buf *b = begin(j);
     put_head(b, n->lane);
     ph_buf_puts(b, ",\"metric\":");
@@ -315,14 +353,8 @@ void ph_journal_metric(struct ph_node *n, const char *name, const char *text)
     end(j);
 }
 
-void ph_journal_remember(struct ph_node *n, const char *name, const char *text)
-{
-    struct metric_memo *m = memo_of(n, name);
-    if (m) snprintf(m->text, sizeof m->text, "%s", text);
-}
-
 int ph_journal_recall(struct ph_node *n, const char *name, char *text, size_t size)
 {
-    struct metric_memo *m = n->graph->replay ? memo_of(n, name) : NULL;
-    return m ? snprintf(text, size, "%s", m->text) : -1;
+    const struct metric_memo *m = n->graph->replay ? memo_of(n, name) : NULL;
+    return m && m->text ? snprintf(text, size, "%s", m->text) : -1;
 }

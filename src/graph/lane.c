@@ -67,7 +67,8 @@ static bool input_waits(struct ph_lane *lane)
         struct ph_link *l = lane->in[i];
         if (is_hold(l) || l->to->done) continue;
         if (l->inbox.frame || ph_link_has(l)) return true;
-        if (!l->to->in[l->to_port].eof_told && ph_link_ended(l)) return true;
+        const struct node_port *port = &l->to->in[l->to_port];
+        if (!port->eof_told && ph_port_ended(port)) return true;
     }
     return false;
 }
@@ -78,13 +79,27 @@ static bool control_waits(const struct ph_lane *lane)
            lane->control_seen;
 }
 
+static bool is_blocked(const struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->blocking_count; i++)
+        if (ph_link_full(lane->blocking[i])) return true; // its consumer will poke
+    return false;
+}
+
+static bool has_unread(const struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->node_count; i++)
+        if (ph_node_is_unread(lane->nodes[i])) return true;
+    return false;
+}
+
 int64_t ph_lane_due_ns(struct ph_lane *lane, int64_t now_ns)
 {
     int64_t due = PH_NEVER;
     if (atomic_load_explicit(&lane->done, RELAXED)) return PH_NEVER;
+    if (has_unread(lane)) return INT64_MIN;
     if (control_waits(lane) && !lane->graph->replay) return INT64_MIN;
-    for (int i = 0; i < lane->blocking_count; i++)
-        if (ph_link_full(lane->blocking[i])) return PH_NEVER; // its consumer will poke
+    if (is_blocked(lane)) return PH_NEVER;
     if (lane->graph->replay || input_waits(lane)) return INT64_MIN;
     for (int i = 0; i < lane->node_count; i++) {
         struct ph_node *n = lane->nodes[i];
@@ -118,6 +133,22 @@ static void take_controls(struct ph_lane *lane)
     for (int i = 0; i < lane->node_count; i++) ph_node_take_controls(lane->nodes[i]);
 }
 
+void ph_lane_settle(struct ph_lane *lane)
+{
+    take_controls(lane);
+    ph_lane_observe_epoch(lane, atomic_load(&lane->graph->epoch));
+}
+
+void ph_lane_drop_stale(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->in_count; i++) {
+        struct ph_link *l = lane->in[i];
+        if (!l->inbox.frame || (int32_t) (l->inbox.frame->epoch - lane->epoch) >= 0) continue;
+        ph_frame_unref(&l->inbox.frame);
+        atomic_fetch_add_explicit(&l->dropped_epoch, 1, RELAXED);
+    }
+}
+
 // At most one frame of each trigger link per run. A frame may carry an epoch that this lane has
 // not seen yet: then the cut comes before the frame.
 static void take_inputs(struct ph_lane *lane)
@@ -133,12 +164,6 @@ static void take_inputs(struct ph_lane *lane)
         l->last_seq = l->inbox.seq;
         if ((int32_t) (l->inbox.frame->epoch - lane->epoch) > 0)
             ph_lane_observe_epoch(lane, l->inbox.frame->epoch);
-    }
-    for (int i = 0; i < lane->in_count; i++) {
-        struct ph_link *l = lane->in[i];
-        if (!l->inbox.frame || (int32_t) (l->inbox.frame->epoch - lane->epoch) >= 0) continue;
-        ph_frame_unref(&l->inbox.frame);
-        atomic_fetch_add_explicit(&l->dropped_epoch, 1, RELAXED);
     }
 }
 
@@ -179,22 +204,43 @@ static bool all_done(const struct ph_lane *lane)
     return true;
 }
 
+// What nobody reads any more need not be made: ends go up against the stream, too.
+static void end_unread(struct ph_lane *lane)
+{
+    for (int i = lane->node_count - 1; i >= 0; i--) {
+        struct ph_node *n = lane->nodes[i];
+        if (!ph_node_is_unread(n)) continue;
+        n->unread = true;
+        ph_node_finish(n);
+    }
+}
+
+// What a run begins with. false: the lane took changes only, because it must not make a frame.
+static bool begin_run(struct ph_lane *lane)
+{
+    if (lane->graph->replay) {
+        ph_replay_step(lane);
+        ph_lane_drop_stale(lane);
+        return true;
+    }
+    ph_lane_settle(lane);
+    if (is_blocked(lane)) return false;
+    take_inputs(lane);
+    ph_lane_drop_stale(lane);
+    mark_due(lane);
+    return true;
+}
+
 void ph_lane_run(struct ph_lane *lane)
 {
     struct ph_graph *g = lane->graph;
     bool did = false;
     lane->now_ns = ph_graph_now_ns(g);
     lane->work_ns = 0;
-    if (g->replay) {
-        ph_replay_step(lane);
-    } else {
-        take_controls(lane);
-        ph_lane_observe_epoch(lane, atomic_load_explicit(&g->epoch, memory_order_acquire));
-        take_inputs(lane);
-        mark_due(lane);
-    }
-    for (int i = 0; i < lane->node_count; i++) did |= ph_node_run(lane->nodes[i]);
-    if (did) {
+    end_unread(lane);
+    bool work = begin_run(lane);
+    for (int i = 0; i < lane->node_count && work; i++) did |= ph_node_run(lane->nodes[i]);
+    if (did || g->replay) { // a replay that has left its script goes on all the same
         atomic_store_explicit(&lane->run, atomic_load_explicit(&lane->run, RELAXED) + 1,
                               RELAXED);
         if (g->par.mode != PH_STEPPED) note_busy(lane, ph_now_ns());
@@ -238,6 +284,7 @@ static void *lane_main(void *opaque)
     snprintf(name, sizeof name, "ph:%.12s", lane->name);
     pthread_setname_np(pthread_self(), name);
     while (wait_for_work(lane)) ph_lane_run(lane);
+    if (lane->graph->replay) ph_replay_rest(lane);
     return NULL;
 }
 

@@ -115,7 +115,8 @@ static bool make_room(struct ph_link *l, const struct ph_frame *f)
 static bool push_locked(struct ph_link *l, struct ph_frame *f, int64_t now_ns)
 {
     l->pushed++;
-    if (l->needs && !ph_replay_keeps(l)) {
+    bool kept = !l->needs || ph_replay_keeps(l);
+    if (!kept || atomic_load_explicit(&l->unread, RELAXED)) {
         ph_frame_unref(&f);
         return false;
     }
@@ -136,7 +137,8 @@ bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool ma
         return true;
     }
     pthread_mutex_lock(&l->lock);
-    bool refuse = may_refuse && l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth;
+    bool refuse = may_refuse && l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth &&
+                  !atomic_load_explicit(&l->unread, RELAXED);
     if (!refuse) push_locked(l, f, now_ns);
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
@@ -163,10 +165,21 @@ void ph_link_close(struct ph_link *l)
     if (l->queue && l->to->lane) ph_lane_poke(l->to->lane);
 }
 
+// The flag is set under the lock, so that a push which has not seen it is cleared with the rest.
+void ph_link_abandon(struct ph_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    atomic_store_explicit(&l->unread, true, RELAXED);
+    pthread_mutex_unlock(&l->lock);
+    ph_link_clear(l);
+    if (l->queue && l->from && l->from->lane) ph_lane_poke(l->from->lane);
+}
+
 bool ph_link_full(struct ph_link *l)
 {
     pthread_mutex_lock(&l->lock);
-    bool full = l->drop == PH_DROP_BLOCK && l->ring.count + l->staged.count >= l->depth;
+    bool full = l->drop == PH_DROP_BLOCK && l->ring.count + l->staged.count >= l->depth &&
+                !atomic_load_explicit(&l->unread, RELAXED);
     pthread_mutex_unlock(&l->lock);
     return full;
 }

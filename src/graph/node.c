@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// One node: life, its run inside a lane, and the functions its author calls.
+// One node: life, changes, and its run inside a lane.
 #include "graph/graph_priv.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,9 +99,10 @@ static ph_err set_params(struct ph_node *n, const struct ph_ast_node *ast,
 
 static ph_err make_ports(const struct ph_port_info *infos, struct node_port **ports, int *count)
 {
-    *count = ph_port_count(infos);
-    *ports = calloc((size_t) *count + 1, sizeof **ports);
+    int n = ph_port_count(infos);
+    *ports = calloc((size_t) n + 1, sizeof **ports);
     if (!*ports) return PH_ENOMEM;
+    *count = n;
     for (int i = 0; i < *count; i++) (*ports)[i].info = &infos[i];
     return PH_OK;
 }
@@ -184,6 +184,16 @@ fail:
     return ret;
 }
 
+void ph_node_orphan_subscriptions(struct ph_node *n)
+{
+    while (n->subs) {
+        struct subscription *s = n->subs;
+        n->subs = s->next;
+        s->next = n->graph->orphans;
+        n->graph->orphans = s;
+    }
+}
+
 static void free_controls(struct control *c)
 {
     for (struct control *next; c; c = next) {
@@ -193,20 +203,20 @@ static void free_controls(struct control *c)
     }
 }
 
+void ph_node_close(struct ph_node *n)
+{
+    if (n->opened && n->info->close) n->info->close(n);
+    n->opened = false;
+}
+
 void ph_node_destroy(struct ph_node **out)
 {
     struct ph_node *n = *out;
     *out = NULL;
     if (!n) return;
-    if (n->opened && n->info->close) n->info->close(n);
+    ph_node_close(n);
     for (const struct ph_param *p = n->info->params; n->priv && p && p->name; p++)
         if (p->type == PH_TYPE_STRING) free(*(char **) field(n, p));
-    while (n->subs) {
-        struct subscription *s = n->subs;
-        n->subs = s->next;
-        s->next = n->graph->orphans;
-        n->graph->orphans = s;
-    }
     free_controls(n->pending);
     free_controls(n->landed);
     for (int i = 0; i < n->in_count; i++) {
@@ -217,6 +227,7 @@ void ph_node_destroy(struct ph_node **out)
     for (int i = 0; i < n->out_count; i++) free(n->out[i].links);
     free(n->in);
     free(n->out);
+    ph_journal_forget(n);
     ph_pool_destroy(&n->pool);
     pthread_mutex_destroy(&n->sub_lock);
     pthread_mutex_destroy(&n->problem_lock);
@@ -229,14 +240,6 @@ bool ph_node_is_sink(const struct ph_node *n)
     return n->out_count == 0;
 }
 
-static bool wanted(struct ph_node *n, enum ph_codec codec)
-{
-    for (int p = 0; p < n->out_count; p++)
-        for (int i = 0; i < n->out[p].count; i++)
-            if (ph_node_wants(n->out[p].links[i]->to, codec)) return true;
-    return false;
-}
-
 bool ph_node_is_end(const struct ph_node *n)
 {
     for (int p = 0; p < n->out_count; p++)
@@ -246,8 +249,17 @@ bool ph_node_is_end(const struct ph_node *n)
 
 bool ph_node_wants(struct ph_node *n, enum ph_codec codec)
 {
-    if (ph_node_is_sink(n)) return n->info->wants ? n->info->wants(n, codec) : true;
-    return wanted(n, codec);
+    return n->info->wants ? n->info->wants(n, codec) : true;
+}
+
+bool ph_node_is_unread(const struct ph_node *n)
+{
+    int links = 0;
+    if (n->done) return false;
+    for (int p = 0; p < n->out_count; p++)
+        for (int i = 0; i < n->out[p].count; i++, links++)
+            if (!atomic_load_explicit(&n->out[p].links[i]->unread, RELAXED)) return false;
+    return links > 0;
 }
 
 // --- control, between frames
@@ -333,7 +345,7 @@ static bool port_has(const struct node_port *p)
     return false;
 }
 
-static bool port_ended(const struct node_port *p)
+bool ph_port_ended(const struct node_port *p)
 {
     if (!p->count) return !(p->info->flags & PH_PORT_EXTERNAL);
     for (int i = 0; i < p->count; i++)
@@ -349,7 +361,7 @@ static bool has_work(const struct ph_node *n)
     for (int i = 0; i < n->in_count; i++) {
         const struct node_port *p = &n->in[i];
         if (!is_trigger(p->info)) continue;
-        if (port_has(p) || (p->count && !p->eof_told && port_ended(p))) return true;
+        if (port_has(p) || (p->count && !p->eof_told && ph_port_ended(p))) return true;
     }
     return false;
 }
@@ -361,35 +373,34 @@ static bool all_ended(const struct ph_node *n)
     for (int i = 0; i < n->in_count; i++) {
         const struct node_port *p = &n->in[i];
         if (!is_trigger(p->info)) continue;
-        if (!port_ended(p) || port_has(p) || (p->count && !p->eof_told)) return false;
+        if (!ph_port_ended(p) || port_has(p) || (p->count && !p->eof_told)) return false;
     }
     return true;
 }
 
-static void finish(struct ph_node *n)
+void ph_node_finish(struct ph_node *n)
 {
     if (n->done) return;
     n->done = true;
     if (ph_node_is_end(n)) ph_graph_end_done(n->graph);
     for (int p = 0; p < n->out_count; p++)
         for (int i = 0; i < n->out[p].count; i++) ph_link_close(n->out[p].links[i]);
+    for (int p = 0; p < n->in_count; p++)
+        for (int i = 0; i < n->in[p].count; i++) ph_link_abandon(n->in[p].links[i]);
 }
 
-// A source that keeps its own time has no ticker; only its runs are counted.
-static void begin_own_time(struct ph_node *n)
+// A source that keeps its own time has no ticker; only its frames are counted. It also runs when
+// something was pushed into it: then it was not due.
+static void begin_own_time(struct ph_node *n, bool due)
 {
     uint64_t limit = n->graph->par.frames;
-    ph_journal_tick(n, n->tick.index);
+    if (due) ph_journal_tick(n, n->tick.index);
     n->tick.now_ns = n->lane->now_ns;
-    if (limit && n->stamped >= limit) finish(n);
+    if (limit && n->stamped >= limit) ph_node_finish(n);
 }
 
 static void begin_tick(struct ph_node *n)
 {
-    if (n->info->due) {
-        begin_own_time(n);
-        return;
-    }
     uint64_t expected = n->ticker.next;
     uint64_t limit = n->graph->par.frames;
     if (n->graph->par.mode == PH_OFFLINE)
@@ -399,7 +410,7 @@ static void begin_tick(struct ph_node *n)
     ph_journal_tick(n, expected);
     n->tick.pts_ns = ph_ticker_pts_ns(&n->ticker, n->tick.index);
     n->tick.now_ns = n->lane->now_ns;
-    if (limit && n->tick.index >= limit) finish(n);
+    if (limit && n->tick.index >= limit) ph_node_finish(n);
 }
 
 // Parameters and cuts first; what they return is a failure of this run.
@@ -415,6 +426,14 @@ static ph_err prepare(struct ph_node *n)
     return n->info->apply ? n->info->apply(n) : PH_OK;
 }
 
+static bool has_problem(struct ph_node *n)
+{
+    pthread_mutex_lock(&n->problem_lock);
+    bool yes = n->problem[0];
+    pthread_mutex_unlock(&n->problem_lock);
+    return yes;
+}
+
 static void count_run(struct ph_node *n, ph_err ret, int64_t begin, int64_t end)
 {
     // one writer: plain adds on relaxed atomics
@@ -424,7 +443,7 @@ static void count_run(struct ph_node *n, ph_err ret, int64_t begin, int64_t end)
     if (ret < 0) {
         atomic_fetch_add_explicit(&n->errors, 1, RELAXED);
         // a node that says more itself has already done so
-        if (!n->problem[0]) ph_node_problem(n, "%s", ph_strerror(ret));
+        if (!has_problem(n)) ph_node_problem(n, "%s", ph_strerror(ret));
         n->problem_auto = true;
     } else if (n->problem_auto) {
         n->problem_auto = false;
@@ -456,17 +475,19 @@ static void sink_took(struct ph_node *n, int64_t now)
 // One call of process(). True when it did something.
 static bool run_once(struct ph_node *n, int64_t *clock_ns)
 {
+    bool due = n->due_now;
+    n->due_now = false;
     n->took = n->gave = 0;
-    if (n->source && !n->info->due)
+    if (n->source && n->info->due)
+        begin_own_time(n, due);
+    else if (n->source)
         begin_tick(n);
-    else if (n->source && n->graph->par.frames && n->stamped >= n->graph->par.frames)
-        finish(n);
     if (n->done) return true;
     ph_err ret = prepare(n);
     if (ret >= 0) ret = n->info->process(n);
     int64_t begin = *clock_ns, end = ph_now_ns();
     *clock_ns = end;
-    if (ret == PH_EOF || all_ended(n)) finish(n);
+    if (ret == PH_EOF || all_ended(n)) ph_node_finish(n);
     if (ret == PH_MORE && !n->took && !n->gave) return false;
     count_run(n, ret, begin, end);
     trace(n, begin, end);
@@ -480,7 +501,6 @@ bool ph_node_run(struct ph_node *n)
     bool did = false;
     int64_t clock_ns = has_work(n) ? ph_now_ns() : 0;
     while (has_work(n)) {
-        n->due_now = false;
         bool ok = run_once(n, &clock_ns);
         did |= ok;
         // a node that leaves its input alone is asked again in the next run, not now
@@ -502,357 +522,4 @@ int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns)
     n->ticker_started = true;
     n->was_asleep = false;
     return ph_ticker_due_ns(&n->ticker);
-}
-
-// --- what the author calls: the node itself
-
-void *ph_priv(struct ph_node *n)
-{
-    return n->priv;
-}
-
-const char *ph_node_name(const struct ph_node *n)
-{
-    return n->name;
-}
-
-const struct ph_log *ph_node_log(const struct ph_node *n)
-{
-    return &n->graph->log;
-}
-
-struct ph_graph *ph_node_graph(const struct ph_node *n)
-{
-    return n->graph;
-}
-
-bool ph_node_stopping(const struct ph_node *n)
-{
-    return atomic_load_explicit(&n->graph->stopping, RELAXED);
-}
-
-int64_t ph_node_now_ns(const struct ph_node *n)
-{
-    return ph_graph_now_ns(n->graph);
-}
-
-bool ph_node_offline(const struct ph_node *n)
-{
-    return n->graph->par.mode != PH_LIVE;
-}
-
-// A thread of the node's own may ask or push while an edit exchanges ports and lanes: what is
-// tagged "any" and looks at them does so under graph.topo.
-
-bool ph_node_linked(const struct ph_node *n, bool output, int port)
-{
-    pthread_rwlock_rdlock(&n->graph->topo);
-    bool linked = output ? n->out[port].count > 0 : n->in[port].count > 0;
-    pthread_rwlock_unlock(&n->graph->topo);
-    return linked;
-}
-
-bool ph_node_wanted(struct ph_node *n, enum ph_codec codec)
-{
-    pthread_rwlock_rdlock(&n->graph->topo);
-    bool yes = wanted(n, codec);
-    pthread_rwlock_unlock(&n->graph->topo);
-    return yes;
-}
-
-// FNV-1a over the name, mixed with the graph's seed (splitmix64's finaliser)
-uint64_t ph_node_seed(const struct ph_node *n)
-{
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (const char *c = n->name; *c; c++)
-        h = (h ^ (unsigned char) *c) * UINT64_C(0x100000001b3);
-    h += n->graph->seed * UINT64_C(0x9e3779b97f4a7c15);
-    h = (h ^ (h >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    h = (h ^ (h >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return h ^ (h >> 31);
-}
-
-void ph_node_problem(struct ph_node *n, const char *fmt, ...)
-{
-    char text[sizeof n->problem] = "";
-    if (fmt) {
-        va_list args;
-        va_start(args, fmt);
-        vsnprintf(text, sizeof text, fmt, args);
-        va_end(args);
-    }
-    int64_t now = ph_now_ns();
-    pthread_mutex_lock(&n->problem_lock);
-    bool changed = strcmp(n->problem, text) != 0;
-    memcpy(n->problem, text, sizeof text);
-    // a text that flips each frame must not flood the log
-    bool say = strcmp(n->problem_logged, text) && now - n->problem_ns > PH_SECOND_NS;
-    if (say) {
-        memcpy(n->problem_logged, text, sizeof text);
-        n->problem_ns = now;
-    }
-    pthread_mutex_unlock(&n->problem_lock);
-    if (say && text[0])
-        ph_warn(&n->graph->log, n->name, "%s", text);
-    else if (say)
-        ph_info(&n->graph->log, n->name, "all is well again");
-    if (changed)
-        ph_graph_event(n->graph, &(struct ph_event){ PH_EVENT_PROBLEM, .node = n->name,
-                                                     .message = text[0] ? text : NULL });
-}
-
-// --- frames
-
-static void note_in(struct ph_node *n, const struct ph_frame *f)
-{
-    n->took++;
-    n->last_id = f->id;
-    n->last_epoch = f->epoch;
-    n->in_capture_ns = f->capture_ns;
-    n->in_pts_ns = f->pts_ns;
-    atomic_store_explicit(&n->frames_in, atomic_load_explicit(&n->frames_in, RELAXED) + 1,
-                          RELAXED);
-}
-
-static struct ph_frame *take(struct ph_node *n, struct ph_link *l)
-{
-    struct link_item item = l->inbox;
-    l->inbox.frame = NULL;
-    if (!l->queue && !ph_link_pop(l, n->lane->epoch, &item)) return NULL;
-    if (item.frame && l->queue && n->graph->par.mode == PH_LIVE)
-        ph_hist_add(&n->wait, n->lane->now_ns - item.pushed_ns, n->lane->now_ns);
-    return item.frame;
-}
-
-// Newest item of a hold link that is not after `pts`; OFFLINE waits until that is certain.
-static void advance_hold(struct ph_node *n, struct ph_link *l)
-{
-    struct ph_graph *g = n->graph;
-    bool by_pts = g->par.mode == PH_OFFLINE || (l->queue && l->drop == PH_DROP_BLOCK);
-    bool wait = g->par.mode == PH_OFFLINE && l->queue;
-    for (;;) {
-        struct link_item item;
-        if (l->queue) pthread_mutex_lock(&l->lock);
-        while (wait && !l->ring.count && !l->eof && !atomic_load(&g->stopping) &&
-               !atomic_load(&g->pausing))
-            pthread_cond_wait(&l->changed, &l->lock);
-        bool any = l->ring.count > 0;
-        bool later = any && by_pts && l->ring.items[l->ring.head].frame->pts_ns > n->in_pts_ns;
-        if (l->queue) pthread_mutex_unlock(&l->lock);
-        // the very first one is shown even when it is early: better than nothing
-        if (!any || (later && l->held)) return;
-        if (!ph_link_pop(l, n->lane->epoch, &item)) return;
-        ph_frame_unref(&l->held);
-        l->held = item.frame;
-        ph_journal_pop(n->lane, l, &item);
-        l->last_seq = item.seq;
-    }
-}
-
-static ph_err read_hold(struct ph_node *n, struct node_port *p, struct ph_frame **f)
-{
-    for (int i = 0; i < p->count; i++) {
-        struct ph_link *l = p->links[i];
-        if (!n->graph->replay || !l->queue) advance_hold(n, l);
-        if (!l->held) continue;
-        *f = ph_frame_ref(l->held);
-        return PH_OK;
-    }
-    return p->count && port_ended(p) ? PH_EOF : PH_MORE;
-}
-
-ph_err ph_node_read(struct ph_node *n, int port, struct ph_frame **f)
-{
-    struct node_port *p = &n->in[port];
-    *f = NULL;
-    if (p->info->flags & PH_PORT_HOLD) return read_hold(n, p, f);
-    for (int i = 0; i < p->count; i++) {
-        struct ph_link *l = p->links[(p->next + i) % p->count];
-        if (!(*f = take(n, l))) continue;
-        p->next = (p->next + i + 1) % p->count;
-        note_in(n, *f);
-        return PH_OK;
-    }
-    if (!port_ended(p)) return PH_MORE;
-    p->eof_told = true;
-    return PH_EOF;
-}
-
-ph_err ph_node_write(struct ph_node *n, int port, struct ph_frame *f)
-{
-    struct node_port *p = &n->out[port];
-    int64_t now = n->graph->par.mode == PH_STEPPED ? ph_graph_now_ns(n->graph) : 0;
-    n->gave++;
-    n->last_id = f->id;
-    n->last_epoch = f->epoch;
-    if (port == 0)
-        atomic_store_explicit(&n->frames_out, atomic_load_explicit(&n->frames_out, RELAXED) + 1,
-                              RELAXED);
-    for (int i = 0; i < p->count; i++) {
-        struct ph_link *l = p->links[i];
-        struct ph_frame *ref = ph_frame_ref(f);
-        if (l->queue && n->graph->par.mode == PH_STEPPED)
-            ph_link_stage(l, ref);
-        else
-            ph_link_push(l, ref, l->queue && !now ? (now = ph_now_ns()) : now, false);
-    }
-    ph_frame_unref(&f);
-    return PH_OK;
-}
-
-static ph_err meta(struct ph_node *n, const struct ph_frame *like, ph_err ret,
-                   struct ph_frame *f)
-{
-    if (ret != PH_OK) return ret;
-    if (like)
-        ph_frame_copy_meta(f, like);
-    else
-        ph_node_stamp(n, f);
-    return PH_OK;
-}
-
-ph_err ph_node_picture(struct ph_node *n, const struct ph_frame *like, enum ph_format format,
-                       int width, int height, struct ph_frame **out)
-{
-    ph_err ret = ph_frame_picture(n->pool, format, width, height, out);
-    return meta(n, like, ret, *out);
-}
-
-ph_err ph_node_packet(struct ph_node *n, const struct ph_frame *like, enum ph_codec codec,
-                      size_t capacity, struct ph_frame **out)
-{
-    ph_err ret = ph_frame_packet(n->pool, codec, capacity, out);
-    return meta(n, like, ret, *out);
-}
-
-ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count, int channels,
-                       int rate_hz, struct ph_frame **out)
-{
-    ph_err ret = ph_frame_samples(n->pool, count, channels, rate_hz, out);
-    return meta(n, like, ret, *out);
-}
-
-struct ph_pool *ph_node_pool(struct ph_node *n)
-{
-    return n->pool;
-}
-
-void ph_node_drop(struct ph_node *n)
-{
-    atomic_fetch_add_explicit(&n->drops, 1, RELAXED);
-}
-
-// --- sources
-
-void ph_node_set_rate(struct ph_node *n, int64_t num, int64_t den)
-{
-    struct ph_ticker *t = &n->ticker;
-    if (t->num == num && t->den == den) return;
-    ph_ticker_set_rate(t, num, den);
-    n->ticker_started = false; // the origin moves
-}
-
-struct ph_tick ph_node_tick(const struct ph_node *n)
-{
-    return n->tick;
-}
-
-void ph_node_stamp_at(struct ph_node *n, struct ph_frame *f, int64_t pts_ns, int64_t capture_ns)
-{
-    f->id = n->source && !n->info->due ? n->tick.index : n->stamped++;
-    f->epoch = n->lane->epoch;
-    f->pts_ns = pts_ns;
-    f->capture_ns = capture_ns;
-}
-
-void ph_node_stamp(struct ph_node *n, struct ph_frame *f)
-{
-    ph_node_stamp_at(n, f, n->tick.pts_ns, n->lane->now_ns);
-}
-
-void ph_node_wake(struct ph_node *n)
-{
-    pthread_rwlock_rdlock(&n->graph->topo);
-    if (n->lane) ph_lane_poke(n->lane);
-    pthread_rwlock_unlock(&n->graph->topo);
-}
-
-void ph_node_work(struct ph_node *n, int64_t ns)
-{
-    n->lane->work_ns += ns;
-    if (n->graph->par.mode != PH_LIVE) return;
-    // in naps, so that a long piece of work does not hold up the end of the graph
-    int64_t end = ph_now_ns() + ns;
-    for (int64_t now; (now = ph_now_ns()) < end && !ph_node_stopping(n);)
-        ph_sleep_until_ns(end - now < 50 * PH_MS_NS ? end : now + 50 * PH_MS_NS);
-}
-
-// --- outside
-
-static struct ph_link *external_link(struct ph_node *n, int port)
-{
-    return n->in[port].count ? n->in[port].links[0] : NULL;
-}
-
-static ph_err push(struct ph_node *n, int port, struct ph_frame **f)
-{
-    struct ph_link *l = external_link(n, port);
-    if (!l) {
-        ph_frame_unref(f);
-        return PH_EINVAL;
-    }
-    // what comes from outside knows no epoch: it belongs to the present one
-    if (ph_frame_writable(*f))
-        (*f)->epoch = atomic_load_explicit(&n->graph->epoch, memory_order_acquire);
-    if (!ph_link_push(l, *f, ph_graph_now_ns(n->graph), true)) return PH_MORE;
-    *f = NULL;
-    return PH_OK;
-}
-
-ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f)
-{
-    pthread_rwlock_rdlock(&n->graph->topo);
-    ph_err ret = push(n, port, f);
-    pthread_rwlock_unlock(&n->graph->topo);
-    return ret;
-}
-
-void ph_node_push_eof(struct ph_node *n, int port)
-{
-    pthread_rwlock_rdlock(&n->graph->topo);
-    struct ph_link *l = external_link(n, port);
-    if (l) ph_link_close(l);
-    pthread_rwlock_unlock(&n->graph->topo);
-}
-
-void ph_node_external(struct ph_node *n, int port, enum ph_drop drop, int depth)
-{
-    struct ph_link *l = external_link(n, port);
-    if (!l) return;
-    l->drop = drop;
-    l->depth = depth > 0 ? depth : 1;
-}
-
-void ph_node_publish(struct ph_node *n, struct ph_frame *f)
-{
-    uint32_t epoch = atomic_load_explicit(&n->graph->epoch, memory_order_acquire);
-    if ((int32_t) (f->epoch - epoch) < 0) {
-        ph_node_drop(n);
-        return;
-    }
-    enum ph_codec codec = f->kind == PH_PACKET ? f->packet.codec : PH_CODEC_NONE;
-    pthread_mutex_lock(&n->sub_lock);
-    for (struct subscription *s = n->subs; s; s = s->next)
-        if (!s->sub->codecs || s->sub->codecs & 1u << codec) s->sub->deliver(s->sub->opaque, f);
-    pthread_mutex_unlock(&n->sub_lock);
-}
-
-int ph_node_subscribers(struct ph_node *n, enum ph_codec codec)
-{
-    int all = 0;
-    pthread_mutex_lock(&n->sub_lock);
-    for (struct subscription *s = n->subs; s; s = s->next)
-        all += codec == PH_CODEC_NONE || !s->sub->codecs || s->sub->codecs & 1u << codec;
-    pthread_mutex_unlock(&n->sub_lock);
-    return all;
 }

@@ -119,6 +119,13 @@ static void read_frame(struct entry *e, const struct ph_json *v)
     f->epoch = (uint32_t) ph_json_int(ph_json_get(v, "epoch"), 0);
     f->pts_ns = ph_json_int(ph_json_get(v, "pts"), 0);
     f->capture_ns = ph_json_int(ph_json_get(v, "capture"), 0);
+    const struct ph_json *lens = ph_json_get(v, "lens");
+    if (lens)
+        f->intrinsics =
+            (struct ph_intrinsics){ (float) ph_json_double(ph_json_at(lens, 0), 0),
+                                    (float) ph_json_double(ph_json_at(lens, 1), 0),
+                                    (float) ph_json_double(ph_json_at(lens, 2), 0),
+                                    (float) ph_json_double(ph_json_at(lens, 3), 0) };
     int w = (int) ph_json_int(ph_json_get(v, "w"), 0),
         h = (int) ph_json_int(ph_json_get(v, "h"), 0);
     if (f->kind == PH_PACKET) {
@@ -134,6 +141,8 @@ static void read_frame(struct entry *e, const struct ph_json *v)
         f->picture.format = (enum ph_format) ph_json_int(ph_json_get(v, "format"), 0);
         f->picture.width = w;
         f->picture.height = h;
+        f->picture.matrix = (enum ph_matrix) ph_json_int(ph_json_get(v, "matrix"), 0);
+        f->picture.range = (enum ph_range) ph_json_int(ph_json_get(v, "range"), 0);
     }
 }
 
@@ -179,10 +188,8 @@ static bool read_entry(struct loader *l, const struct ph_json *v, struct entry *
            copy_text(l, v, "value", &e->text);
 }
 
-static ph_err read_record(struct loader *l, const struct ph_json *v, int64_t offset,
-                          size_t *bytes)
+static ph_err read_record(struct loader *l, const struct ph_json *v, int64_t offset)
 {
-    *bytes = 0;
     if (ph_json_get(v, "phosphene")) {
         if (ph_json_int(ph_json_get(v, "version"), 0) != 1)
             return bad(l, "made by another version");
@@ -201,7 +208,6 @@ static ph_err read_record(struct loader *l, const struct ph_json *v, int64_t off
                        .offset = offset };
     if (!read_entry(l, v, &e)) return bad(l, "not understood");
     if (s->count && e.run < s->entries[s->count - 1].run) return bad(l, "out of order");
-    *bytes = e.bytes;
     return ph_append(l->r, s->entries, s->count, e) ? PH_OK : PH_ENOMEM;
 }
 
@@ -209,9 +215,11 @@ static ph_err read_record(struct loader *l, const struct ph_json *v, int64_t off
 static ph_err read_all(struct loader *l)
 {
     char *line = NULL;
-    size_t size = 0, bytes;
+    size_t size = 0;
     ssize_t n;
     ph_err ret = PH_OK;
+    int64_t end = fseeko(l->r->file, 0, SEEK_END) ? 0 : ftello(l->r->file);
+    rewind(l->r->file);
     while (ret == PH_OK && (n = getline(&line, &size, l->r->file)) > 0) {
         struct ph_json_doc *doc;
         l->line++;
@@ -222,9 +230,12 @@ static ph_err read_all(struct loader *l)
             break;
         }
         int64_t offset = ftello(l->r->file);
-        ret = read_record(l, ph_json_root(doc), offset, &bytes);
+        int64_t follow = ph_json_int(ph_json_get(ph_json_root(doc), "bytes"), 0);
+        bool whole = follow >= 0 && follow <= end - offset;
+        if (whole) ret = read_record(l, ph_json_root(doc), offset);
         ph_json_free(&doc);
-        if (ret == PH_OK && bytes && fseeko(l->r->file, (off_t) (bytes + 1), SEEK_CUR)) break;
+        if (!whole) break;
+        if (follow && fseeko(l->r->file, (off_t) (follow + 1), SEEK_CUR)) break;
     }
     free(line);
     if (ret == PH_OK && (!l->r->segment_count || !l->line))
@@ -307,7 +318,9 @@ static struct ph_frame *load_frame(struct replay *r, const struct entry *e)
     } else if (m->kind == PH_SAMPLES) {
         ok = ok && fread(f->samples.data, 1, e->bytes, r->file) == e->bytes;
     } else {
-        const struct ph_picture *p = &f->picture;
+        struct ph_picture *p = &f->picture;
+        p->matrix = m->picture.matrix;
+        p->range = m->picture.range;
         for (int k = 0; ok && k < PH_PLANES; k++)
             for (int y = 0; ok && y < ph_plane_rows(p->format, k, p->height); y++) {
                 size_t row = ph_plane_row_bytes(p->format, k, p->width);
@@ -325,7 +338,8 @@ static bool wait_for(struct ph_link *l, uint64_t seq, struct link_item *out)
     struct ph_graph *g = l->graph;
     for (;;) {
         pthread_mutex_lock(&l->lock);
-        while (!l->ring.count && !l->eof && !atomic_load(&g->stopping))
+        while (!l->ring.count && !l->eof && !atomic_load(&g->stopping) &&
+               !atomic_load(&l->unread))
             pthread_cond_wait(&l->changed, &l->lock);
         bool any = l->ring.count > 0;
         pthread_mutex_unlock(&l->lock);
@@ -354,6 +368,14 @@ static void take_scripted(struct ph_lane *lane, const struct entry *e)
     }
 }
 
+// Each lane comes to a cut at its own time; the graph's epoch is that of the foremost.
+static void raise_epoch(struct ph_graph *g, uint32_t epoch)
+{
+    uint32_t now = atomic_load(&g->epoch);
+    while ((int32_t) (epoch - now) > 0 && !atomic_compare_exchange_weak(&g->epoch, &now, epoch))
+        continue;
+}
+
 static void follow(struct ph_lane *lane, const struct entry *e)
 {
     struct ph_graph *g = lane->graph;
@@ -362,7 +384,7 @@ static void follow(struct ph_lane *lane, const struct entry *e)
     case ENTRY_POP: take_scripted(lane, e); break;
     case ENTRY_EPOCH:
         ph_lane_observe_epoch(lane, (uint32_t) e->value);
-        atomic_store(&g->epoch, (uint32_t) e->value);
+        raise_epoch(g, (uint32_t) e->value);
         break;
     case ENTRY_TICK:
         if (!n) break;
@@ -405,6 +427,12 @@ void ph_replay_step(struct ph_lane *lane)
         l->inbox = item;
         l->last_seq = item.seq;
     }
+}
+
+void ph_replay_rest(struct ph_lane *lane)
+{
+    struct script *s = script_now(lane);
+    while (s && s->next < s->count) follow(lane, &s->entries[s->next++]);
 }
 
 // --- what each link must keep, over all segments
@@ -506,19 +534,34 @@ static void join_lanes(struct ph_graph *g)
     for (int k = 0; k < g->lane_count; k++) ph_lane_join(g->lanes[k]);
 }
 
+// The text of the next segment is compared with what this one had become.
+static void note_changes(struct ph_graph *g, const struct segment *s)
+{
+    for (int k = 0; k < s->script_count; k++)
+        for (int i = 0; i < s->scripts[k].count; i++) {
+            const struct entry *e = &s->scripts[k].entries[i];
+            struct ph_ast_node *n = e->type == ENTRY_SET ? ph_ast_find(g->ast, e->node) : NULL;
+            if (n) ph_ast_set(g->ast, n, e->name, e->text, NULL);
+        }
+}
+
 static ph_err run_segments(struct ph_graph *g, struct ph_fault *fault)
 {
     struct replay *r = g->replay;
     for (r->now = 0; r->now < r->segment_count; r->now++) {
         ph_err ret = PH_OK;
-        if (r->now) ret = ph_graph_edit(g, 0, r->segments[r->now].text, fault);
+        if (r->now) {
+            note_changes(g, &r->segments[r->now - 1]);
+            ret = ph_graph_edit(g, 0, r->segments[r->now].text, fault);
+        }
         if (ret < 0) return ret;
         if ((ret = enter_segment(g)) < 0)
             return ph_fail(fault, ret, "journal", "segment %d does not fit its graph", r->now);
         if (!any_known(g))
             return ph_fail(fault, PH_EFORMAT, "journal", "it ends before the first frame");
         g->started = true;
-        ph_graph_start_lanes(g);
+        if ((ret = ph_graph_start_lanes(g)) < 0)
+            return ph_fail(fault, ret, "journal", "not enough threads for its lanes");
         join_lanes(g);
     }
     return PH_OK;

@@ -158,6 +158,175 @@ TEST(two_sources_in_one_lane_tick_as_they_did)
     check_same(&live, &again, "s");
 }
 
+TEST(two_inputs_in_one_lane_and_many_cuts_come_back)
+{
+    struct ph_graph *g = make("a: count fps=900 => x: work ms=1 -> s: sink\n"
+                              "b: count fps=700 => y: work ms=1 -> s");
+    for (int i = 0; i < 150; i++) {
+        CHECK_OK(ph_graph_cut(g, 1, (struct ph_cut){ .hard = true }));
+        nap(3 * MS);
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(a_change_that_an_edit_takes_back_is_taken_back_again)
+{
+    struct ph_graph *g = make("a: count fps=300 => d: add amount=2 => s: sink");
+    nap(100 * MS);
+    CHECK_OK(ph_graph_set(g, 1, "d", "amount", "5", NULL));
+    nap(100 * MS);
+    CHECK_OK(ph_graph_edit(g, 2, "a: count fps=300 => d: add amount=2 -> s: sink", NULL));
+    nap(100 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    CHECK_NUM(live.seen[live.count - 1].value, ==, 2);
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(changes_and_cuts_right_before_an_edit_come_back)
+{
+    struct ph_graph *g = make("a: count fps=300 => c: cutter => d: add amount=2 => s: sink");
+    for (int i = 0; i < 30; i++) {
+        nap(5 * MS);
+        CHECK_OK(ph_graph_cut(g, 1, (struct ph_cut){ .hard = i & 1, .chunks = 2 }));
+        CHECK_OK(ph_graph_set(g, 1, "d", "amount", i & 1 ? "3" : "4", NULL));
+        CHECK_OK(ph_graph_edit(g, 2,
+                               i & 1 ? "a: count fps=300 => c: cutter => d: add -> s: sink"
+                                     : "a: count fps=300 => c: cutter => d: add => s: sink",
+                               NULL));
+    }
+    nap(50 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    int cuts = test_cut_calls;
+    test_cut_calls = 0;
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+    CHECK_INT(test_cut_calls, ==, cuts);
+}
+
+TEST_LIMIT(a_source_that_keeps_its_own_time_runs_again, 20)
+{
+    struct ph_graph *g = make("o: own -> d: add amount=1 => s: sink");
+    nap(300 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    CHECK_INT(live.count, >, 10);
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST_LIMIT(a_pushed_frame_whose_bytes_are_cut_off_ends_the_replay, 20)
+{
+    struct ph_graph *g = make("p: push -> s: sink");
+    for (int i = 0; i < 20; i++) {
+        struct ph_frame *f;
+        CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 30, 20, &f));
+        f->id = (uint64_t) i;
+        *(float *) (void *) f->picture.data[0] = (float) i;
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        nap(3 * MS);
+    }
+    ph_graph_destroy(&g);
+    take_story();
+    CHECK_OK(truncate(journal, 20000)); // within the ninth frame's bytes
+    replay();
+    CHECK_INT(test_seen_count, >, 5);
+    CHECK_INT(test_seen_count, <, 9);
+}
+
+TEST(colours_and_lens_of_pushed_pictures_come_back)
+{
+    struct ph_graph *g = make("p: push -> s: sink");
+    for (int i = 0; i < 20; i++) {
+        struct ph_frame *f;
+        CHECK_OK(ph_frame_picture(NULL, PH_I420, 2, 2, &f));
+        memset(f->picture.data[0], 0, 128);
+        f->id = (uint64_t) i;
+        f->picture.matrix = PH_BT709;
+        f->picture.range = PH_FULL;
+        f->intrinsics.fx = 512.25f;
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        nap(3 * MS);
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    CHECK_NUM(live.seen[0].value, ==, 523.25);
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+TEST(a_node_is_told_the_metrics_of_then_however_many_and_long)
+{
+    struct ph_graph *g = make(
+        "a: count fps=300 label=\""
+        "0123456789012345678901234567890123456789012345678901234567890123456789"
+        "\""
+        " => m: meter names=\"fps nothing_such input_fps a.p50 a.p95 a.p99 m.p50 m.p95 m.p99 "
+        "latency_ms a.label a_node_with_a_name_that_is_quite_long_0123456789012.p50\" -> s: "
+        "sink\n"
+        "a => a_node_with_a_name_that_is_quite_long_0123456789012: sink");
+    nap(300 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
+static void count_frame(void *opaque, struct ph_frame *f)
+{
+    (void) f;
+    *(int *) opaque += 1;
+}
+
+static void subscribe(void *opaque, struct ph_graph *g)
+{
+    CHECK_OK(ph_graph_subscribe(g, "s", opaque));
+}
+
+TEST(a_replay_publishes_what_its_sinks_see)
+{
+    struct ph_graph *g = make("a: count fps=900 => s: sink\nb: count fps=900 => t: sink");
+    for (int i = 0; i < 40; i++) {
+        nap(5 * MS);
+        CHECK_OK(ph_graph_cut(g, 1, (struct ph_cut){ .hard = true }));
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    int published = 0, want = 0;
+    struct ph_subscriber sub = { .deliver = count_frame, .opaque = &published };
+    struct ph_fault fault = { 0 };
+    CHECK_OK(ph_replay(
+        journal,
+        &(struct ph_replay_params){ .nodes = test_nodes, .started = subscribe, .opaque = &sub },
+        &fault));
+    unlink(journal);
+    for (int i = 0; i < live.count; i++) want += live.seen[i].node[0] == 's';
+    CHECK_INT(published, ==, want);
+}
+
+TEST(two_sources_of_a_late_lane_meet_as_they_did)
+{
+    struct ph_graph *g = make("a: count fps=50 -> p: pair -> w: work ms=25 -> s: sink\n"
+                              "b: count fps=47 -> p.b");
+    nap(SECOND);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+}
+
 TEST(a_journal_cut_short_is_replayed_as_far_as_it_goes)
 {
     struct ph_graph *g = make("count fps=300 => work ms=11 => s: sink");

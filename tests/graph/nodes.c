@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "nodes.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -232,7 +233,10 @@ static ph_err sink_process(struct ph_node *n)
     if (i < (int) (sizeof test_seen / sizeof *test_seen)) {
         struct seen *s = &test_seen[i];
         *s = (struct seen){ f->id, f->epoch, f->pts_ns, ph_node_now_ns(n), 0, "" };
-        if (f->kind == PH_PICTURE) s->value = *(float *) (void *) f->picture.data[0];
+        if (f->kind == PH_PICTURE && f->picture.format == PH_I420)
+            s->value = (float) (10 * f->picture.matrix + f->picture.range) + f->intrinsics.fx;
+        else if (f->kind == PH_PICTURE)
+            s->value = *(float *) (void *) f->picture.data[0];
         snprintf(s->node, sizeof s->node, "%s", ph_node_name(n));
     }
     ph_node_publish(n, f);
@@ -294,6 +298,162 @@ static const struct ph_node_info node_push = {
     .process = pass_process,
 };
 
+// --- brief: ends by itself
+
+struct brief {
+    int64_t n;
+};
+
+static ph_err brief_open(struct ph_node *n, struct ph_fault *fault)
+{
+    (void) fault;
+    ph_node_set_rate(n, 100, 1);
+    return PH_OK;
+}
+
+static ph_err brief_process(struct ph_node *n)
+{
+    const struct brief *p = ph_priv(n);
+    struct ph_frame *f;
+    if (ph_node_tick(n).index >= (uint64_t) p->n) return PH_EOF;
+    ph_err ret = ph_node_picture(n, NULL, PH_DEPTHF, 1, 1, &f);
+    if (ret < 0) return ret;
+    *(float *) (void *) f->picture.data[0] = 0;
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_brief = {
+    .name = "brief",
+    .group = "source",
+    .help = "ends after n",
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .params = (const struct ph_param[]){ PH_INT(struct brief, n, 0, 1000000), { 0 } },
+    .priv_size = sizeof(struct brief),
+    .open = brief_open,
+    .process = brief_process,
+};
+
+// --- own: a source that keeps its own time and has an external port, as a file has
+
+struct own {
+    int64_t next_ns;
+};
+
+static int64_t own_due(struct ph_node *n, int64_t now_ns)
+{
+    struct own *p = ph_priv(n);
+    if (!p->next_ns) p->next_ns = now_ns;
+    return p->next_ns;
+}
+
+static ph_err own_process(struct ph_node *n)
+{
+    struct own *p = ph_priv(n);
+    struct ph_frame *f;
+    if (ph_node_read(n, 0, &f) == PH_OK) return ph_node_write(n, 0, f);
+    if (!ph_node_offline(n) && ph_node_now_ns(n) < p->next_ns) return PH_MORE;
+    p->next_ns += 5 * PH_MS_NS;
+    ph_err ret = ph_frame_picture(NULL, PH_DEPTHF, 1, 1, &f);
+    if (ret < 0) return ret;
+    ph_node_stamp_at(n, f, p->next_ns, 0);
+    f->pts_ns = (int64_t) f->id * 5 * PH_MS_NS;
+    *(float *) (void *) f->picture.data[0] = 0;
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_own = {
+    .name = "own",
+    .group = "source",
+    .help = "200 per second of its own clock",
+    .in = PH_PORTS({ "stream", ANY, PH_PORT_EXTERNAL }),
+    .out = PH_PORTS({ "out", ANY }),
+    .priv_size = sizeof(struct own),
+    .due = own_due,
+    .process = own_process,
+};
+
+// --- asker: a thread of its own asks while the graph is edited and closed
+
+struct asker {
+    pthread_t thread;
+    _Atomic bool stop;
+};
+
+static void *ask(void *opaque)
+{
+    struct ph_node *n = opaque;
+    struct asker *p = ph_priv(n);
+    while (!p->stop) {
+        ph_node_wanted(n, PH_CODEC_NONE);
+        ph_node_linked(n, true, 0);
+    }
+    return NULL;
+}
+
+static ph_err asker_open(struct ph_node *n, struct ph_fault *fault)
+{
+    struct asker *p = ph_priv(n);
+    (void) fault;
+    pthread_create(&p->thread, NULL, ask, n);
+    return PH_OK;
+}
+
+static void asker_close(struct ph_node *n)
+{
+    struct asker *p = ph_priv(n);
+    ph_sleep_until_ns(ph_now_ns() + 2 * PH_MS_NS); // a device takes its time
+    p->stop = true;
+    pthread_join(p->thread, NULL);
+}
+
+static const struct ph_node_info node_asker = {
+    .name = "asker",
+    .group = "source",
+    .help = "asks from a thread of its own",
+    .in = PH_PORTS({ "in", ANY, PH_PORT_EXTERNAL }),
+    .out = PH_PORTS({ "out", ANY }),
+    .priv_size = sizeof(struct asker),
+    .open = asker_open,
+    .close = asker_close,
+    .process = pass_process,
+};
+
+// --- meter: the value is the metrics it was told, as one number
+
+struct meter {
+    const char *names; // separated by blanks
+};
+
+static ph_err meter_process(struct ph_node *n)
+{
+    const struct meter *p = ph_priv(n);
+    struct ph_frame *f;
+    char names[1024], text[256], *state = NULL;
+    unsigned sum = 0;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK || (ret = ph_frame_make_writable(&f)) < 0) return ret;
+    snprintf(names, sizeof names, "%s", p->names);
+    for (char *w = strtok_r(names, " ", &state); w; w = strtok_r(NULL, " ", &state)) {
+        int len = ph_node_metric(n, w, text, sizeof text);
+        sum = sum * 31 + (unsigned) (len + 1);
+        for (int i = 0; i < len && i < (int) sizeof text - 1; i++)
+            sum = sum * 31 + (unsigned char) text[i];
+    }
+    *(float *) (void *) f->picture.data[0] = (float) (sum & 0xffffff);
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_meter = {
+    .name = "meter",
+    .group = "compose",
+    .help = "reads metrics",
+    .in = PH_PORTS({ "in", PH_PICTURE }),
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .params = (const struct ph_param[]){ PH_STRING(struct meter, names), { 0 } },
+    .priv_size = sizeof(struct meter),
+    .process = meter_process,
+};
+
 // --- device memory (nothing is really moved)
 
 static const struct ph_node_info node_gpu = {
@@ -330,7 +490,8 @@ static const struct ph_node_info node_download = {
 };
 
 const struct ph_node_info *const test_nodes[] = {
-    &node_count,  &node_stream, &node_pass,     &node_work, &node_add,  &node_pair,
-    &node_cutter, &node_sink,   &node_viewed,   &node_few,  &node_push, &node_gpu,
-    &node_both,   &node_upload, &node_download, NULL,
+    &node_count, &node_stream, &node_pass,  &node_work,   &node_add,
+    &node_pair,  &node_cutter, &node_sink,  &node_viewed, &node_few,
+    &node_push,  &node_gpu,    &node_both,  &node_upload, &node_download,
+    &node_brief, &node_own,    &node_asker, &node_meter,  NULL,
 };

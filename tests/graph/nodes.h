@@ -29,6 +29,10 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // few frames=                    : a sink that has enough after so many
 // push                           : what ph_graph_push brings
 // gpu, gpusink, upload, download : ports in device memory
+// brief n=                       : a source of 100 per second that ends after n
+// own                            : a source with due() and an external port
+// asker                          : a thread of its own asks about the graph all the time
+// meter names=                   : the value is a number made of those metrics' texts
 // stream                         : a source of packets of which every tenth is a key
 extern const struct ph_node_info *const test_nodes[];
 

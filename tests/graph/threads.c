@@ -275,6 +275,32 @@ TEST(status_subscriptions_and_changes_are_safe_beside_edits)
     ph_graph_destroy(&h.g);
 }
 
+static void *hammer_set(void *opaque)
+{
+    struct hammer *h = opaque;
+    for (int i = 0; !h->stop; i++)
+        ph_graph_set(h->g, 1, "a", "amount", i & 1 ? "3" : "4.125", NULL);
+    return NULL;
+}
+
+// Values are read by the lanes of nodes that show them, and by whoever asks for the status.
+TEST(values_are_read_safely_beside_changes)
+{
+    struct hammer h = { .g = make(
+                            "c: count fps=2000 => a: add -> m: meter names=a.amount -> s: sink",
+                            (struct ph_graph_params){ 0 }) };
+    pthread_t t;
+    pthread_create(&t, NULL, hammer_set, &h);
+    CHECK_OK(ph_graph_start(h.g));
+    for (int i = 0; i < 200; i++) {
+        free(ph_graph_status_json(h.g));
+        nap(MS);
+    }
+    h.stop = true;
+    pthread_join(t, NULL);
+    ph_graph_destroy(&h.g);
+}
+
 static int count_fds(void)
 {
     int n = 0;
