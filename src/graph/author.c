@@ -47,6 +47,11 @@ bool ph_node_offline(const struct ph_node *n)
     return n->graph->par.mode != PH_LIVE;
 }
 
+bool ph_node_replaying(const struct ph_node *n)
+{
+    return n->graph->replaying;
+}
+
 // A thread of the node's own may ask or push while an edit exchanges ports and lanes: what is
 // tagged "any" and looks at them does so under graph.topo.
 

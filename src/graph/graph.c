@@ -81,6 +81,12 @@ static void init_locks(struct ph_graph *g)
 ph_err ph_graph_create(struct ph_graph **out, const char *text,
                        const struct ph_graph_params *par, struct ph_fault *fault)
 {
+    return ph_graph_make(out, text, par, false, fault);
+}
+
+ph_err ph_graph_make(struct ph_graph **out, const char *text, const struct ph_graph_params *par,
+                     bool replaying, struct ph_fault *fault)
+{
     static const struct ph_graph_params defaults;
     struct ph_fault local;
     ph_err ret = PH_ENOMEM;
@@ -93,6 +99,7 @@ ph_err ph_graph_create(struct ph_graph **out, const char *text,
     if (g->par.log) g->log = *g->par.log;
     g->types = g->par.nodes ? g->par.nodes : ph_nodes();
     g->seed = g->par.seed ? g->par.seed : 1;
+    g->replaying = replaying;
     init_locks(g);
     struct ph_ast *ast = NULL;
     PH_TRY(ph_ast_parse(&ast, text, g->types, fault));

@@ -290,8 +290,12 @@ struct ph_graph {
     struct ph_hist latency;
     struct journal *journal;
     struct replay *replay;
+    bool replaying; // nodes may ask already while they open
 };
 
+// ph_graph_create, also for ph_replay.
+ph_err ph_graph_make(struct ph_graph **out, const char *text, const struct ph_graph_params *par,
+                     bool replaying, struct ph_fault *fault);
 int64_t ph_graph_now_ns(const struct ph_graph *g);
 bool ph_graph_awake(struct ph_graph *g);
 void ph_graph_event(struct ph_graph *g, const struct ph_event *e);

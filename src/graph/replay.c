@@ -577,10 +577,10 @@ ph_err ph_replay(const char *path, const struct ph_replay_params *par, struct ph
     if (!par) par = &defaults;
     if (!fault) fault = &local;
     PH_TRY(load(&r, path, fault));
-    PH_TRY(ph_graph_create(&g, r->segments[0].text,
-                           ph_graph_params(.log = par->log, .mode = PH_OFFLINE, .seed = r->seed,
-                                           .frames = r->frames, .nodes = par->nodes),
-                           fault));
+    PH_TRY(ph_graph_make(&g, r->segments[0].text,
+                         ph_graph_params(.log = par->log, .mode = PH_OFFLINE, .seed = r->seed,
+                                         .frames = r->frames, .nodes = par->nodes),
+                         true, fault));
     g->replay = r;
     if (par->started) par->started(par->opaque, g);
     PH_TRY(run_segments(g, fault));

@@ -282,6 +282,31 @@ TEST(d2_48_a_stream_that_nobody_watches_is_kept_but_not_decoded)
     stop(server);
 }
 
+TEST(what_a_stream_gave_is_replayed_when_the_stream_is_gone)
+{
+    MEDIA_NEEDS("ffmpeg");
+    int port = free_port();
+    pid_t server = station(port, 30);
+    struct ph_fault fault = { 0 };
+    struct ph_graph *g;
+    char text[400], journal[160], *live;
+    snprintf(journal, sizeof journal, "%s", media_path("journal"));
+    snprintf(text, sizeof text, "f: file tcp://127.0.0.1:%d => hash %s", port,
+             media_path("lines"));
+    if (ph_graph_create(&g, text, ph_graph_params(.mode = PH_LIVE, .journal = journal), &fault))
+        TEST_FAIL("%s", fault.message);
+    ph_graph_start(g);
+    WAIT_FOR(atol(media_sh("cat lines | wc -l")) >= 20, 20);
+    ph_graph_destroy(&g);
+    stop(server);
+    live = strdup(media_sh("cat lines"));
+    double before = media_now();
+    if (ph_replay(journal, NULL, &fault)) TEST_FAIL("%s", fault.message);
+    CHECK_NUM(media_now() - before, <, 5);
+    CHECK_STR(media_sh("cat lines"), live);
+    free(live);
+}
+
 // --- cameras
 
 TEST(a_camera_that_is_not_there_is_named_with_those_that_are)

@@ -25,6 +25,7 @@ struct ph_feed {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct ph_node *node; // lock; NULL: gone, the thread frees this when it ends
+    bool idle;            // there is no thread: a replay
     bool ended;           // lock: the thread is past its last use of the lock
     _Atomic bool stop, sound_linked;
 
@@ -360,6 +361,15 @@ static void init_locks(struct ph_feed *f)
     pthread_mutex_init(&f->lock, NULL);
 }
 
+static ph_err start_thread(struct ph_feed *f)
+{
+    char name[16];
+    snprintf(name, sizeof name, "ph:%.12s", ph_node_name(f->node));
+    if (pthread_create(&f->thread, NULL, feed_main, f)) return PH_ENOMEM;
+    pthread_setname_np(f->thread, name);
+    return PH_OK;
+}
+
 ph_err ph_feed_create(struct ph_feed **out, const struct ph_feed_params *par,
                       struct ph_fault *fault)
 {
@@ -373,15 +383,13 @@ ph_err ph_feed_create(struct ph_feed **out, const struct ph_feed_params *par,
     if (ret == PH_OK) ret = ph_pool_create(&f->pool);
     if (ret == PH_OK) {
         set_policies(f);
-        if (pthread_create(&f->thread, NULL, feed_main, f)) ret = PH_ENOMEM;
+        f->idle = ph_node_replaying(f->node); // what it gave then comes from the journal
+        if (!f->idle) ret = start_thread(f);
     }
     if (ret < 0) {
         feed_free(f);
         return ph_fail(fault, ret, "input", "no thread for it: %s", ph_strerror(ret));
     }
-    char name[16];
-    snprintf(name, sizeof name, "ph:%.12s", ph_node_name(par->node));
-    pthread_setname_np(f->thread, name);
     *out = f;
     return PH_OK;
 }
@@ -391,6 +399,10 @@ void ph_feed_destroy(struct ph_feed **out)
     struct ph_feed *f = *out;
     *out = NULL;
     if (!f) return;
+    if (f->idle) {
+        feed_free(f);
+        return;
+    }
     int64_t until_ns = ph_now_ns() + FAREWELL_NS;
     struct timespec t = { until_ns / PH_SECOND_NS, until_ns % PH_SECOND_NS };
     pthread_t thread = f->thread;

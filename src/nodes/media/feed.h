@@ -29,7 +29,7 @@ struct ph_feed_params {
 
 struct ph_feed;
 
-// Copies par, never waits.                                                          thread: ctl
+// Copies par, never waits. In a replay it connects to nothing.                      thread: ctl
 ph_err ph_feed_create(struct ph_feed **out, const struct ph_feed_params *par,
                       struct ph_fault *fault);
 // Returns within half a second, also when the thread hangs in a driver or a name server: it then

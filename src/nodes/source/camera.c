@@ -98,8 +98,7 @@ static ph_err camera_open(struct ph_node *n, struct ph_fault *fault)
     char path[4096], why[256] = "";
     full_name(p->device, path, sizeof path);
     bool device = strncmp(path, "lavfi:", 6) != 0;
-    // Rendering and replay do not need the camera that was there once.
-    if (device && !ph_node_offline(n)) explain(path, PH_OK, why, sizeof why);
+    if (device && !ph_node_replaying(n)) explain(path, PH_OK, why, sizeof why);
     if (why[0]) return ph_fail(fault, PH_ENOENT, "device", "%s", why);
     return start(n, p, path, fault);
 }

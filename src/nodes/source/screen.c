@@ -45,6 +45,7 @@ static ph_err screen_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct screen *p = ph_priv(n);
     const char *display = p->display[0] ? p->display : getenv("DISPLAY");
+    if ((!display || !display[0]) && ph_node_replaying(n)) display = ":0"; // not opened
     if (!display || !display[0])
         return ph_fail(fault, PH_ENOENT, "display",
                        "there is no X11 display: DISPLAY is not set%s; screen :0 names one",
