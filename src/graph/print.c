@@ -10,7 +10,7 @@
 static void print_value(struct ph_buf *b, const char *value)
 {
     const char *rest = value + (*value == '#'); // a colour; elsewhere '#' starts a comment
-    if (*value && !strpbrk(rest, " \t\r\n;#\"\\=") && !strstr(value, "->")) {
+    if (*value && !strpbrk(rest, " \t\r\n;#\"\\=>")) {
         ph_buf_puts(b, value);
         return;
     }

@@ -75,6 +75,7 @@ TEST(what_is_printed_reads_back_to_the_same_print)
         "stream => sink",
         "count -> gpu -> sink",
         "a: count label=\"#a->b\" -> s: sink",
+        "a: count label=\">\" -> s: sink",
         "count -> g: gpu -> s: sink\ng -> s\ng => s"
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
