@@ -37,6 +37,7 @@ struct ph_input {
     int64_t seek_ns; // items that end before are not shown
     bool draining;   // the demuxer has ended, the decoders not yet
     int garbage;     // failed packets in a row
+    unsigned nap_us; // between two looks at a device that does not block
 
     AVPacket **gop; // since the newest key packet, while nobody looks
     int gop_count, gop_next;
@@ -348,7 +349,7 @@ static ph_err read_packet(struct ph_input *in)
     int ret;
     av_packet_unref(in->packet);
     while ((ret = av_read_frame(in->fmt, in->packet)) == AVERROR(EAGAIN) && !interrupted(in))
-        av_usleep(1000);
+        av_usleep(in->nap_us);
     in->arrival_ns = ph_now_ns();
     if (ret < 0) return read_failed(in, ret);
     in->garbage = 0;
@@ -389,6 +390,7 @@ ph_err ph_input_skip(struct ph_input *in)
 {
     allow(in, in->par.read_ns, 5 * PH_SECOND_NS);
     in->ready = NULL;
+    in->nap_us = 10000;
     ph_err ret = read_packet(in);
     if (ret == PH_OK && stream_of(in, in->packet) == &in->video) keep_packet(in);
     return ret;
@@ -501,6 +503,7 @@ ph_err ph_input_read(struct ph_input *in, struct ph_input_item *item)
 {
     ph_err ret;
     in->ready = NULL;
+    in->nap_us = 1000;
     allow(in, in->par.read_ns, 5 * PH_SECOND_NS);
     for (;;) {
         if (receive(in, &in->video, item, &ret) || receive(in, &in->sound, item, &ret))
