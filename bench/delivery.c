@@ -355,4 +355,5 @@ void bench_delivery(struct bench *b)
     fastest(b, "delivery/310KB-1-viewer", 310000, 1, false, 0);
     fastest(b, "delivery/310KB-4-viewers", 310000, 4, false, 0);
     fastest(b, "delivery/310KB-16-viewers", 310000, 16, false, 0);
+    bench_glass(b);
 }
