@@ -273,8 +273,10 @@ def a_camera_goes_in_and_comes_out(make):
         check("browser" in studio.server.call("GET", "/api/v1/rooms/demo")["text"],
               "the room's graph has no browser node")
         studio.shot("camera")
+        page.wait("document.querySelector('#pace').textContent === 'browser sets the pace'")
         page.click(".camera .button")
         page.wait("document.querySelector('.camera .hint').textContent === ''")
+        page.wait("document.querySelector('#veil-words').textContent.includes('Use this camera')")
         studio.quiet()
 
 

@@ -127,6 +127,9 @@ function veilWords() {
     const problem = room?.nodes.find((node) => node.problem);
     if (performance.now() - pictureAt < PICTURE_MISSED_MS) return null;
     if (problem) return `${problem.name}: ${problem.problem}`;
+    if (!webcam.running && room?.nodes.some((node) => node.type === 'browser' && !node.fps)) {
+        return 'Waiting for a camera: choose “Use this camera”';
+    }
     return newest ? 'No new picture' : 'Waiting for the first picture';
 }
 

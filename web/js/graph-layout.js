@@ -131,7 +131,7 @@ function curveOf(link, links, boxes) {
     const start = early ? x1 : Math.max(x1 + level, x2 - GAP.x);
     const end = early ? x2 - level : x2;
     const bend = (end - start) * 0.6;
-    const queueX = early ? x2 - LEVEL / 2 : x1 + LEVEL / 2;
+    const queueX = early ? x2 - GAP.queue / 2 : x1 + LEVEL / 2;
     return {
         d: `M${x1} ${y1}H${start}C${start + bend} ${y1} ${end - bend} ${y2} ${end} ${y2}H${x2}`,
         x: straight ? (x1 + x2) / 2 : queueX,

@@ -7,7 +7,7 @@ import { BOX, layout } from './graph-layout.js';
 import { ms, say, svg } from './ui.js';
 
 const HISTORY = 48;
-const MOST_PIPS = 8;
+const MOST_PIPS = 5;
 const BUSY = 0.8; // share of its time from which a lane is at its limit
 const FLASH_MS = 900;
 const SMALLEST = 0.8; // scale at which 11 px letters are still read
@@ -17,11 +17,14 @@ const SPARK = { x: 10, y: BOX.height - 8, width: BOX.width - 20, height: 14 };
 const shorten = (name) => (name.length > LETTERS ? `${name.slice(0, LETTERS - 1)}…` : name);
 const droppedBy = (link) => Object.values(link.dropped ?? {}).reduce((sum, n) => sum + n, 0);
 
+// What is pushed into a source from outside comes from no box.
+const drawn = (links) => links.filter((link) => link.from !== '.outside');
+
 // The server's bottleneck is the source when no lane is busy: then nothing is held back, the source
 // sets the pace. The name of a node that does hold the others back, or null.
 export function strained({ bottleneck, nodes, lanes, links }) {
     const node = nodes.find((n) => n.name === bottleneck);
-    const fed = links.some((link) => link.to.startsWith(`${bottleneck}.`));
+    const fed = drawn(links).some((link) => link.to.startsWith(`${bottleneck}.`));
     return node && (fed || lanes[node.lane].busy > BUSY) ? bottleneck : null;
 }
 
@@ -47,7 +50,8 @@ export class GraphView extends EventTarget {
         for (const [key, box] of this.#boxes) box.g.setAttribute('aria-pressed', String(key === name));
     }
 
-    update(room) {
+    update(whole) {
+        const room = { ...whole, links: drawn(whole.links) };
         const shape = JSON.stringify([room.name,
             room.nodes.map((n) => [n.name, n.type, n.lane]),
             room.links.map((l) => [l.from, l.to, l.queue, l.policy, l.depth])]);
