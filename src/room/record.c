@@ -3,6 +3,8 @@
 // The server makes up the file's name; a client never does.
 #include "room/room_priv.h"
 
+#include "core/tree.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,6 +92,23 @@ static ph_err stop(struct ph_room *room, struct ph_fault *fault)
     free(text);
     free(edited);
     return ret;
+}
+
+char *ph_record_carry(struct ph_room *room, const char *text)
+{
+    struct ph_recording *rec = &room->recording;
+    char path[1400], name[PH_NAME_MAX], *edited = NULL;
+    struct ph_ast *ast = NULL;
+    struct ph_fault fault; // a graph that nothing can be recorded of ends the recording
+    bool gone = rec->on && ph_ast_parse(&ast, text, ph_nodes(), &fault) == PH_OK &&
+                !ph_ast_find(ast, rec->node);
+    ph_tree_free(ast);
+    if (!gone) return NULL;
+    snprintf(path, sizeof path, "%s/%s", room->house->recordings, rec->file);
+    if (ph_edit_record(text, path, name, &edited, &fault) == PH_OK && !strcmp(name, rec->node))
+        return edited;
+    free(edited);
+    return NULL;
 }
 
 void ph_record_follow(struct ph_room *room)

@@ -310,7 +310,9 @@ void ph_room_act_edit(struct ph_room *room, struct ph_room_job *j)
     struct ph_fault fault = { 0 };
     if (!ph_room_is_open(room, &j->asker)) return;
     ph_err ret = j->trusted ? PH_OK : check_edit(room, j->text, &fault);
-    if (ret == PH_OK) ret = ph_room_edit_graph(room, j->text, &fault);
+    char *carried = ret == PH_OK ? ph_record_carry(room, j->text) : NULL;
+    if (ret == PH_OK) ret = ph_room_edit_graph(room, carried ? carried : j->text, &fault);
+    free(carried);
     answer_edit(room, j, ret, &fault);
 }
 

@@ -232,6 +232,9 @@ int ph_room_not_ready(struct ph_room *room, char *text, size_t size);
 
 // --- record.c                                                              thread: worker
 void ph_record_follow(struct ph_room *room); // after an edit: is it still there?
+// A text that says nothing of the recording, with it added, so that it goes on: a preset, a graph
+// written anew. NULL when there is nothing to add. Ends with POST …/record only. Free the result.
+char *ph_record_carry(struct ph_room *room, const char *text);
 void ph_record_json(struct ph_room *room, struct ph_buf *b); // a member of the room document
 
 // --- acks.c                                                                   thread: any

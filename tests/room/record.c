@@ -131,6 +131,28 @@ TEST(d2_37_two_recordings_of_a_running_room_are_two_playable_films)
     house_stop(&h);
 }
 
+TEST(a_recording_goes_on_when_another_graph_is_loaded)
+{
+    struct house h;
+    char path[256];
+    NEED("record");
+    house_start(&h, GRAPH, NULL);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    sleep_ms(800);
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo",
+           "{\"graph\":\"pattern bars size=80x60 fps=30 => jpeg -> live\"}");
+    sleep_ms(800);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"stop\"}");
+    struct ph_json_doc *doc = parse_json(answer);
+    save(&h, str(doc, "file"), path, sizeof path);
+    struct film film = play(path);
+    CHECK_INT(film.width, ==, 160); // the first picture's, what comes later is fitted into it
+    CHECK_NUM(film.seconds, >, 1.2);
+    CHECK_NUM(film.frames, >, 0.7 * 30 * film.seconds);
+    ph_json_free(&doc);
+    house_stop(&h);
+}
+
 TEST(a_recording_keeps_a_room_awake_that_nobody_watches)
 {
     struct house h;
@@ -148,7 +170,7 @@ TEST(a_recording_keeps_a_room_awake_that_nobody_watches)
     house_stop(&h);
 }
 
-TEST(a_recording_is_complete_when_the_room_closes_or_another_graph_comes)
+TEST(a_recording_is_complete_when_the_room_closes_or_nothing_is_left_to_record)
 {
     struct house h;
     char path[256], kept[] = "/tmp/ph-kept-XXXXXX";
@@ -158,13 +180,14 @@ TEST(a_recording_is_complete_when_the_room_closes_or_another_graph_comes)
     EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
     sleep_ms(700);
     EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo",
-           "{\"graph\":\"pattern bars size=64x48 fps=30 => jpeg -> live\"}");
+           "{\"graph\":\"pattern bars size=64x48 fps=30 -> null\"}");
     struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo/record");
     CHECK(!ph_json_bool(at(doc, "recording"), true));
     CHECK_NUM(num(doc, "bytes"), >, 0);
     snprintf(path, sizeof path, "%s/%s", kept, str(doc, "file"));
     CHECK_INT(play(path).frames, >, 5);
     ph_json_free(&doc);
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo", "{\"graph\":\"" GRAPH "\"}");
     EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
     doc = parse_json(answer);
     snprintf(path, sizeof path, "%s/%s", kept, str(doc, "file"));
