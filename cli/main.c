@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
@@ -15,15 +16,35 @@ const struct cli_command *const cli_commands[] = {
 
 volatile int cli_signal;
 
+// A step that takes seconds must not keep the program from ending within one. Recordings are
+// whole up to their last fragment at any time.
+#define PATIENCE_NS 700000000
+static timer_t patience;
+static bool have_patience;
+
 static void on_signal(int number)
 {
+    const struct itimerspec once = { .it_value.tv_nsec = PATIENCE_NS };
     if (cli_signal) _exit(128 + number);
     cli_signal = number;
+    if (have_patience) timer_settime(patience, 0, &once, NULL);
+}
+
+static void on_patience_lost(int number)
+{
+    static const char text[] = "phosphene: a step does not end: stopped in the middle of it\n";
+    ssize_t n = write(2, text, sizeof text - 1);
+    (void) n;
+    _exit(128 + cli_signal);
 }
 
 void cli_catch_signals(void)
 {
     struct sigaction action = { .sa_handler = on_signal }; // no SA_RESTART: waits must end
+    struct sigaction lost = { .sa_handler = on_patience_lost };
+    struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+    sigaction(SIGALRM, &lost, NULL);
+    have_patience = !timer_create(CLOCK_MONOTONIC, &event, &patience);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGHUP, &action, NULL);

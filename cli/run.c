@@ -169,7 +169,9 @@ static int run_graph(const struct cli_args *args, const struct cli_graph *graph)
                         &fault);
     if (err < 0) {
         fault.code = err;
-        return cli_fault(graph->where, graph->text, &fault);
+        int status = cli_fault(graph->where, graph->text, &fault);
+        if (err == PH_EBUSY && cli_given(args, "output")) cli_hint("with -o, -y replaces it");
+        return status;
     }
     int status = cli_flag(args, "explain") ? explain(g) : run_to_end(g, args, &problems);
     ph_graph_destroy(&g);

@@ -174,6 +174,21 @@ TEST(sigterm_and_sigint_end_a_run_within_a_second)
         }
 }
 
+// VP8 takes seconds for such a picture, and nothing can tell it to leave off.
+TEST(a_step_that_does_not_end_keeps_no_run_from_ending)
+{
+    char graph[256];
+    const struct output *o = PHOSPHENE("doctor");
+    if (!strstr(o->out, "libvpx")) TEST_SKIP("no VP8 encoder");
+    snprintf(graph, sizeof graph, "pattern noise size=6000x6000 fps=1 -> record %s",
+             temp_path("slow.webm"));
+    struct child c = start(program(), "run", graph, NULL);
+    sleep_ms(2500);
+    double took = stop_child(&c, SIGTERM, &o);
+    CHECK_STATUS(o, 143);
+    CHECK_NUM(took, <, STOP_LIMIT_S);
+}
+
 TEST(a_second_signal_ends_at_once)
 {
     struct child c = start(program(), "run", "pattern size=64x64 => delay 900 -> null", NULL);
@@ -307,6 +322,7 @@ TEST(i_and_o_put_files_in_place_of_a_presets_ends)
     o = PHOSPHENE("run", "pattern size=160x90 -> null", "-o", two, "-n", "5", "--offline");
     CHECK_STATUS(o, 1);
     CHECK_HAS(o->err, "two.mp4");
+    CHECK_HAS(o->err, "-y replaces it");
     CHECK_INT(frames_in(two), ==, 45);
     o = PHOSPHENE("run", "pattern size=160x90 -> null", "-o", two, "-n", "5", "--offline",
                   "-y");
