@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <string.h>
+#include <unistd.h>
 
 // Both are OpenSSL's own objects under our names.
 static SSL_CTX *context_of(struct ph_tls_context *ctx)
@@ -25,6 +27,9 @@ static ph_err tls_fail(struct ph_fault *fault, const char *field, const char *pa
                        const char *what)
 {
     char text[200] = "";
+    if (access(path, R_OK))
+        return ph_fail(fault, errno == ENOENT ? PH_ENOENT : PH_EIO, field, "cannot read %s: %s",
+                       path, strerror(errno));
     unsigned long e = ERR_peek_last_error();
     if (e) ERR_error_string_n(e, text, sizeof text);
     ERR_clear_error();

@@ -153,6 +153,14 @@ TEST(a_port_in_use_is_named_with_a_way_out)
     stop_server(&s);
 }
 
+TEST(a_certificate_that_is_not_there_is_named)
+{
+    const struct output *o = PHOSPHENE("serve", "--port", "0", "--tls-cert", "/no/cert.pem",
+                                       "--tls-key", "/no/key.pem", GRAPH);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "cannot read /no/cert.pem: No such file");
+}
+
 TEST(beyond_this_machine_a_token_is_part_of_the_url_and_needed)
 {
     struct server s = SERVE(GRAPH, "--bind", "0.0.0.0", "--quiet");
