@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Changes a parameter of a running graph and waits for the frame that shows it.
+#define _POSIX_C_SOURCE 200809L // sem_timedwait, also with -std=c17
 #include <phosphene/graph.h>
 
 #include <semaphore.h>

@@ -294,6 +294,35 @@ static ph_err read_word(struct parser *s, char *word, size_t size)
     return PH_OK;
 }
 
+// Only a node that has a name can be meant where a port follows.
+static const char *nearest_node(const struct parser *s, const char *word)
+{
+    const char *best = NULL;
+    int limit = PH_NEAREST_LIMIT;
+    for (int i = 0; i < s->ast->node_count; i++) {
+        int d = ph_edit_distance(word, s->ast->nodes[i].name);
+        if (d < limit) limit = d, best = s->ast->nodes[i].name;
+    }
+    return best;
+}
+
+static bool named_below(const struct parser *s, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *q = s->p; (q = strstr(q, name)); q += n)
+        if (!is_name(q[-1]) && q[n] == ':') return true;
+    return false;
+}
+
+static ph_err no_such_node(struct parser *s, const char *name, const char *at)
+{
+    const char *near = nearest_node(s, name);
+    if (named_below(s, name))
+        return wrong(s, at, "\"%s\" is made further down: move that line above this one", name);
+    return wrong(s, at, "no node is called \"%s\"%s%s%s", name, near ? ", did you mean \"" : "",
+                 near ? near : "", near ? "\"?" : "");
+}
+
 static ph_err read_reference(struct parser *s, const char *name, struct item *item)
 {
     const struct ph_ast_node *n = ph_ast_find(s->ast, name);
@@ -302,11 +331,7 @@ static ph_err read_reference(struct parser *s, const char *name, struct item *it
         ph_err ret = read_word(s, item->port, sizeof item->port);
         if (ret < 0) return ret;
     }
-    if (!n) {
-        const char *near = nearest_name(s, name);
-        return wrong(s, item->at, "no node is called \"%s\" above this line%s%s%s", name,
-                     near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    }
+    if (!n) return no_such_node(s, name, item->at);
     item->node = (int) (n - s->ast->nodes);
     return PH_OK;
 }

@@ -117,6 +117,9 @@ TEST(wrong_links_are_refused_by_name)
     refuse("count ->[block] sink", 1, 9, "use =>");
     refuse("a: count -> sink\na: count -> sink", 2, 1, "two nodes");
     refuse("count -> x.in", 1, 10, "no node is called \"x\"");
+    refuse("count -> x.in\ny: count -> x: pass", 1, 10, "\"x\" is made further down");
+    refuse("first: pass; count -> frist.in", 1, 23, "did you mean \"first\"?");
+    refuse("count -> cont.in", 1, 10, "no node is called \"cont\", did you mean \"count\"?");
     refuse("count label=\"open -> sink", 1, 13, "not closed");
     refuse("count -> ", 1, 10, "expected the name");
     refuse("stream -> add -> sink", 1, 11, "encoded packets");
