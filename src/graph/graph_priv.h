@@ -124,6 +124,7 @@ struct ph_node {
     struct node_port *in, *out;
     int in_count, out_count;
     bool source; // has no trigger input
+    bool fed;    // has no input but from outside: a camera, a browser
     bool opened;
 
     // lane
@@ -137,6 +138,7 @@ struct ph_node {
     bool cut_owed;
     struct ph_cut cut;
     uint64_t stamped; // frames numbered so far
+    uint64_t given;   // runs that gave something, of a node that is fed from outside
     uint64_t last_id; // newest frame that came in or out
     uint32_t last_epoch;
     int64_t in_capture_ns, in_pts_ns;

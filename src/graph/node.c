@@ -166,6 +166,8 @@ ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_
     PH_TRY(make_ports(n->info->out, &n->out, &n->out_count));
     PH_TRY(make_external(n));
     n->source = true;
+    n->fed = n->in_count > 0;
+    for (int i = 0; i < n->in_count; i++) n->fed &= !!(n->in[i].info->flags & PH_PORT_EXTERNAL);
     // with due() of its own it is a source, whatever is pushed into it besides
     for (int i = 0; i < n->in_count; i++) {
         const struct ph_port_info *p = n->in[i].info;
@@ -472,6 +474,14 @@ static void sink_took(struct ph_node *n, int64_t now)
     ph_graph_sink_frame(n->graph, n);
 }
 
+// What is fed from outside has no tick that counts its frames.
+static bool fed_enough(struct ph_node *n)
+{
+    uint64_t limit = n->graph->par.frames;
+    if (n->fed && !n->source && n->gave) n->given++;
+    return limit && n->given >= limit;
+}
+
 // One call of process(). True when it did something.
 static bool run_once(struct ph_node *n, int64_t *clock_ns)
 {
@@ -487,7 +497,7 @@ static bool run_once(struct ph_node *n, int64_t *clock_ns)
     if (ret >= 0) ret = n->info->process(n);
     int64_t begin = *clock_ns, end = ph_now_ns();
     *clock_ns = end;
-    if (ret == PH_EOF || all_ended(n)) ph_node_finish(n);
+    if (ret == PH_EOF || all_ended(n) || fed_enough(n)) ph_node_finish(n);
     if (ret == PH_MORE && !n->took && !n->gave) return false;
     count_run(n, ret, begin, end);
     trace(n, begin, end);

@@ -57,6 +57,24 @@ TEST(offline_every_frame_arrives_in_order_however_the_lanes_run)
     }
 }
 
+TEST(a_limit_of_frames_ends_what_is_fed_from_outside)
+{
+    test_seen_count = 0;
+    struct ph_graph *g = make("p: push => sink", (struct ph_graph_params){ .frames = 3 });
+    CHECK_OK(ph_graph_start(g));
+    for (int i = 0; i < 10; i++) {
+        struct ph_frame *f;
+        CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 1, 1, &f));
+        f->id = (uint64_t) i;
+        *(float *) (void *) f->picture.data[0] = (float) i;
+        ph_graph_push(g, "p", &f);
+        nap(10 * MS);
+    }
+    CHECK_INT(ph_graph_wait(g, 2 * SECOND), ==, PH_EOF);
+    CHECK_INT(test_seen_count, ==, 3);
+    ph_graph_destroy(&g);
+}
+
 TEST(live_ticks_arrive_and_never_go_back)
 {
     struct ph_graph *g =
