@@ -18,7 +18,7 @@ volatile int cli_signal;
 
 // A step that takes seconds must not keep the program from ending within one. Recordings are
 // whole up to their last fragment at any time.
-#define PATIENCE_NS 700000000
+#define PATIENCE_NS 500000000
 static timer_t patience;
 static bool have_patience;
 
