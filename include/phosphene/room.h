@@ -82,7 +82,7 @@ struct ph_rooms_params {
 #define ph_rooms_params(...) (&(struct ph_rooms_params){ __VA_ARGS__ })
 
 // Binds and listens, so that a port in use (PH_EBUSY), a bad address (PH_EINVAL), certificate
-// (PH_EFORMAT), token or preset file is told here; nothing is accepted before the start.
+// (PH_ENOENT, PH_EFORMAT), token or preset file is told here; nothing is accepted before the start.
 // PH_ENOTSUP: TLS in a build without OpenSSL. A build without wslay and zlib has no WebSockets.
 PH_API ph_err ph_rooms_create(struct ph_rooms **out, const struct ph_rooms_params *par,
                               struct ph_fault *fault);

@@ -410,7 +410,7 @@ TEST(a_bad_certificate_is_told_by_its_file)
     CHECK_INT(create_fails(ph_server_params(.tls_cert = "/nonexistent/cert.pem",
                                             .tls_key = in_folder("key.pem"), .log = &quiet),
                            &fault),
-              ==, PH_EFORMAT);
+              ==, PH_ENOENT);
     CHECK_STR(fault.field, "tls-cert");
     CHECK_HAS(fault.message, "/nonexistent/cert.pem");
     CHECK_INT(create_fails(ph_server_params(.tls_cert = in_folder("cert.pem"),
