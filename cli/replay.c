@@ -114,7 +114,7 @@ static int run_replay(struct cli_args *args)
     struct ph_log log = { .level = cli_flag(args, "verbose") ? PH_LOG_DEBUG : PH_LOG_INFO,
                           .write = on_log,
                           .opaque = &r };
-    struct ph_replay_params par = { .log = &log, .output = cli_text(args, "output") };
+    struct ph_replay_params par = { .log = &log };
     int64_t begin = ph_now_ns();
     ph_err err = replay_watched(path, &par, quiet, &fault);
     if (err >= 0) say_end(&r, (double) (ph_now_ns() - begin) / 1e9, quiet);
@@ -123,16 +123,12 @@ static int run_replay(struct cli_args *args)
 }
 
 static const struct cli_option options[] = {
-    { "output", 'o', "FILE",
-      .help = "where record and image nodes write, instead of the path in the journal",
-      .group = "Output", .words = CLI_FILE, .flags = CLI_NO_ENV },
     { "json", 0, .help = "hashes as JSON", .group = "Output" },
     { 0 },
 };
 static const struct cli_example examples[] = {
     { "phosphene run demo --journal show.journal --for 10s", "write one" },
-    { "phosphene replay show.journal -o show.mp4", "the same frames again, as a video" },
-    { "phosphene replay show.journal", "without -o: a hash of what each sink gets" },
+    { "phosphene replay show.journal", "the same frames to the same sinks" },
     { 0 },
 };
 const struct cli_command cli_replay = {

@@ -117,8 +117,6 @@ PH_API char *ph_node_info_json(const struct ph_node_info *info);
 // `subscribe` is called once before the start with the graph; may be NULL.
 struct ph_replay_params {
     const struct ph_log *log;
-    const char
-        *output; // replaces the path of every record and image node; NULL = sinks as hash
     const struct ph_node_info *const *nodes;
     void (*started)(void *opaque, struct ph_graph *g);
     void *opaque;
