@@ -88,7 +88,7 @@ struct ph_feed { // one codec of the room
     struct ph_outlet outlet; // view_lock
     struct ph_frame *newest; // view_lock
     struct ph_subscriber sub;
-    bool on;                   // worker
+    bool on;                   // worker; written under view_lock
     char on_node[PH_NAME_MAX]; // worker
     int64_t asked_ns;          // worker: when a key frame was asked for last
     bool refresh;              // worker: what the encoder was told then
@@ -184,6 +184,7 @@ struct ph_room {
     bool problem_new;                             // viewers have not been told yet
     int64_t told_ns;                              // when they were told last
     struct ph_graph_rates rates;                  // as of the last tick
+    struct ph_frame *early; // a webcam's newest picture, for who waits for a feed to be on
     struct ph_frame_waiter *frame_waiters;
     int frame_waiter_count;
     int64_t frame_interest_ns; // somebody polls /frame.jpg: stay awake until then
@@ -263,6 +264,9 @@ void ph_view_close_all(struct ph_room *room, const char *reason); // thread: any
 // What is due: subscriptions, rates, documents; returns when it wants to be called again.
 int64_t ph_view_tick(void *room, int64_t now_ns); // thread: worker
 void ph_view_end(struct ph_room *room);           // unsubscribes; thread: worker
+// A webcam's picture that came after a viewer and before the viewer's feed was on: it is shown as
+// soon as it is, also when no other comes. Under graph_lock, so that none overtakes it. thread: io
+void ph_view_keep_early(struct ph_room *room, struct ph_frame *f);
 // The newest JPEG at once, or deferred until there is one.                           thread: io
 void ph_view_reply_frame(struct ph_room *room, struct ph_request *req);
 

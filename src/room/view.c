@@ -256,6 +256,7 @@ void ph_view_leave(struct ph_room *room, struct ph_viewer *v)
         *at = v->next;
         room->viewer_count--;
     }
+    if (!room->viewers) ph_frame_unref(&room->early);
     pthread_mutex_unlock(&room->view_lock);
     ph_worker_poke(&room->worker);
 }
@@ -469,11 +470,18 @@ static bool watched(const struct ph_room *room, int feed)
     return v != NULL;
 }
 
+static void switch_feed(struct ph_room *room, struct ph_feed *feed, bool on)
+{
+    pthread_mutex_lock(&room->view_lock);
+    feed->on = on;
+    atomic_fetch_add(&room->feeds_on, on ? 1 : -1);
+    pthread_mutex_unlock(&room->view_lock);
+}
+
 static void stop_feed(struct ph_room *room, struct ph_feed *feed)
 {
     ph_graph_unsubscribe(room->graph, &feed->sub);
-    feed->on = false;
-    atomic_fetch_sub(&room->feeds_on, 1);
+    switch_feed(room, feed, false);
     if (ended(room)) return; // its last picture is all there will ever be
     pthread_mutex_lock(&room->view_lock);
     // By the time somebody comes again it is an old one; but somebody may have come just now.
@@ -481,13 +489,45 @@ static void stop_feed(struct ph_room *room, struct ph_feed *feed)
     pthread_mutex_unlock(&room->view_lock);
 }
 
+static bool awaits_feed(const struct ph_room *room)
+{
+    if (room->frame_waiters && !room->feeds[PH_FEED_JPEG].on) return true;
+    for (const struct ph_viewer *v = room->viewers; v; v = v->next)
+        if (!v->placed || (v->feed >= 0 && !room->feeds[v->feed].on)) return true;
+    return false;
+}
+
+void ph_view_keep_early(struct ph_room *room, struct ph_frame *f)
+{
+    pthread_mutex_lock(&room->view_lock);
+    if (awaits_feed(room)) {
+        ph_frame_unref(&room->early);
+        room->early = ph_frame_ref(f);
+    }
+    pthread_mutex_unlock(&room->view_lock);
+}
+
+static void push_early(struct ph_room *room)
+{
+    char node[PH_NAME_MAX];
+    pthread_mutex_lock(&room->view_lock);
+    struct ph_frame *f = room->early;
+    room->early = NULL;
+    memcpy(node, room->browser, sizeof node);
+    pthread_mutex_unlock(&room->view_lock);
+    if (f && node[0]) ph_graph_push(room->graph, node, &f);
+    ph_frame_unref(&f);
+}
+
 static void start_feed(struct ph_room *room, struct ph_feed *feed, const char *node)
 {
     if (ph_graph_subscribe(room->graph, node, &feed->sub) < 0) return; // tried again next time
     memcpy(feed->on_node, node, PH_NAME_MAX);
-    feed->on = true;
     feed->asked_ns = ph_now_ns(); // an encoder that nobody wanted begins with a key frame
-    atomic_fetch_add(&room->feeds_on, 1);
+    pthread_rwlock_wrlock(&room->graph_lock);
+    switch_feed(room, feed, true);
+    push_early(room);
+    pthread_rwlock_unlock(&room->graph_lock);
 }
 
 // Who joined, or lost a packet, need not wait for the encoder's next regular key frame.
@@ -618,6 +658,7 @@ void ph_view_end(struct ph_room *room)
         ph_frame_unref(&room->feeds[k].newest);
         room->feeds[k].outlet.live[0] = 0;
     }
+    ph_frame_unref(&room->early);
     struct ph_frame_waiter *waiters = take_waiters(room);
     pthread_mutex_unlock(&room->view_lock);
     answer_waiters(waiters, NULL, &fault);

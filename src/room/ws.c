@@ -92,9 +92,18 @@ static void opened(void *user, struct ph_conn *conn)
         ph_conn_close(conn, 1001, "the room was removed");
 }
 
+// Who has left sends no more pictures.
+static void leave_publishers(struct ph_rooms *house, uint64_t viewer)
+{
+    for (int i = 0; i < house->par.limits.publishers; i++)
+        if (house->publishers[i].viewer == viewer)
+            house->publishers[i] = (struct ph_publisher){ 0 };
+}
+
 static void closed(void *user, struct ph_conn *conn, int code)
 {
     struct ph_viewer *v = user;
+    leave_publishers(v->room->house, v->id);
     if (v->conn) ph_view_leave(v->room, v);
     free_viewer(v);
 }
@@ -209,12 +218,13 @@ static ph_err push(struct ph_room *room, struct ph_frame **f, struct ph_fault *f
     pthread_mutex_lock(&room->view_lock);
     memcpy(node, room->browser, sizeof node);
     pthread_mutex_unlock(&room->view_lock);
-    if (!node[0])
+    if (!node[0] && atomic_load(&room->state) == PH_ROOM_OPEN)
         return ph_fail(fault, PH_ENOENT, "source",
                        "the room \"%s\" takes no pictures: its source is not \"browser\"",
                        room->name);
     pthread_rwlock_rdlock(&room->graph_lock);
-    if (room->graph && !asleep(room)) ret = ph_graph_push(room->graph, node, f);
+    ph_view_keep_early(room, *f);
+    if (room->graph && node[0] && !asleep(room)) ret = ph_graph_push(room->graph, node, f);
     pthread_rwlock_unlock(&room->graph_lock);
     // an edit took the node away this very moment: as if the picture had come a little later
     return ret < 0 && ret != PH_ENOENT ? ph_fail(fault, ret, "source", "%s", ph_strerror(ret))

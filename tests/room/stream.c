@@ -398,6 +398,35 @@ TEST(a_webcam_goes_in_and_comes_out_newest_first)
     house_stop(&h);
 }
 
+// The room sleeps when the viewer comes, and no second picture follows the first: it must not get
+// lost while the room wakes up.
+TEST(the_only_picture_of_a_webcam_reaches_a_viewer_that_has_just_come)
+{
+    struct house h;
+    struct client c;
+    size_t size;
+    uint8_t *jpeg = encode_solid(16, 16, 200, 30, 30, &size);
+    house_start(&h, CAMERA, NULL);
+    for (int i = 0; i < 20; i++) {
+        watch(&h, &c, "/ws/stream");
+        ws_send_raw(&c, 0x82, true, jpeg, size);
+        struct sight s = next_sight(&c);
+        CHECK(is_color(&s.shot, 200, 30, 30));
+        shot_free(&s.shot);
+        client_close(&c);
+        while (room_num(&h, "viewers") > 0) sleep_ms(1);
+    }
+    watch_v1(&h, &c, "/ws/stream"); // its hello comes after the picture
+    ws_send_raw(&c, 0x82, true, jpeg, size);
+    ws_send_text(&c, "{\"type\":\"hello\"}");
+    struct message m = ws_wait(&c, 2);
+    CHECK_INT(m.opcode, ==, 2);
+    message_free(&m);
+    client_close(&c);
+    free(jpeg);
+    house_stop(&h);
+}
+
 TEST(pictures_that_nobody_takes_or_can_be_read_are_told_and_the_connection_stays)
 {
     struct house h;
