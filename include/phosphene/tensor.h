@@ -25,9 +25,9 @@ enum ph_dtype {
 
 struct ph_tensor {
     enum ph_dtype dtype;
-    int rank;                  // 0 = a scalar
+    int rank;                 // 0 = a scalar
     int64_t dim[PH_RANK_MAX]; // each >= 1; unused ones are 0
-    void *data;                // dense, aligned to its element; borrowed
+    void *data;               // dense, aligned to its element; borrowed
 };
 
 PH_API size_t ph_dtype_size(enum ph_dtype dtype);      // bytes of one element; 0 for NONE
@@ -39,7 +39,8 @@ PH_API const char *ph_tensor_shape(const struct ph_tensor *t, char *text, size_t
 
 // n elements from one type to another: F16, BF16 round to nearest even, integers saturate. Regions
 // may be the same but may not overlap otherwise.                                    thread: any
-PH_API void ph_convert(enum ph_dtype to, void *dst, enum ph_dtype from, const void *src, int64_t n);
+PH_API void ph_convert(enum ph_dtype to, void *dst, enum ph_dtype from, const void *src,
+                       int64_t n);
 
 #ifdef __cplusplus
 }

@@ -8,6 +8,7 @@
 
 // Elements first .. first + n of stream `stream` of `seed`.                          thread: any
 void ph_rng_normal(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, float *out);
-void ph_rng_uniform(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, float *out); // [0,1)
+void ph_rng_uniform(uint64_t seed, uint64_t stream, uint64_t first, int64_t n,
+                    float *out); // [0,1)
 
 #endif

@@ -35,8 +35,8 @@ const char *ph_weights_path(const struct ph_weights *w);
 const char *ph_weights_metadata(const struct ph_weights *w, const char *key); // or NULL
 
 // Elements [first, first + n) of a floating tensor as F32, adapters applied.  thread: any
-ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight, int64_t first,
-                       int64_t n, float *out);
+ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight,
+                       int64_t first, int64_t n, float *out);
 // PH_EFORMAT naming the tensor and the index of the first value that is not finite.
 ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_fault *fault);
 
@@ -79,6 +79,7 @@ void ph_quantize_i8(const float *w, int64_t rows, int64_t cols, int8_t *q, float
 #define PH_Q4_GROUP 32
 size_t ph_q4_row_bytes(int64_t cols);
 void ph_quantize_q4(const float *w, int64_t rows, int64_t cols, uint8_t *q, float *scale);
-void ph_dequantize_q4(const uint8_t *q, const float *scale, int64_t rows, int64_t cols, float *w);
+void ph_dequantize_q4(const uint8_t *q, const float *scale, int64_t rows, int64_t cols,
+                      float *w);
 
 #endif

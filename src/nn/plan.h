@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// A plan is a prog made ready for one device: operations fused, a kernel for each step, weights
+// packed once and shared between plans, every intermediate at an offset of one arena. Running it
+// allocates nothing. A device runs one plan at a time on its own thread and threads, so that rooms
+// never fight over the processors.
+#ifndef PH_NN_PLAN_H
+#define PH_NN_PLAN_H
+
+#include "nn/prog.h"
+
+struct ph_device;
+// spec: "cpu", "cpu:threads=2", "cpu:threads=2,pin" (one thread a processor, bound), "cpu:plain"
+// (the C truth of every operation alone). NULL = "cpu". Two opens of one spec give one device.
+ph_err ph_device_open(const char *spec, struct ph_device **out, struct ph_fault *fault);
+struct ph_device *ph_device_ref(struct ph_device *d);
+void ph_device_unref(struct ph_device **d);
+const char *
+ph_device_name(const struct ph_device *d); // "cpu: 2 threads, onednn 2.6, avx512 bf16"
+
+enum ph_precision {
+    PH_PRECISION_AUTO, // the best that passes its quality gate on this device
+    PH_PRECISION_F32,
+    PH_PRECISION_BF16, // matrix operands bf16, sums and everything between f32
+    PH_PRECISION_I8,   // weights int8 per channel, activations int8 as they come; rest bf16
+    PH_PRECISION_Q4    // weights 4 bits in groups, widened as they are used
+};
+const char *ph_precision_name(enum ph_precision p);     // "f32", ...; NULL for what is none
+enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
+
+enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
+struct ph_plan_params {
+    struct ph_device *device; // NULL = "cpu"
+    enum ph_precision precision;
+    int flags;
+};
+struct ph_plan;
+// The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace.
+ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *params,
+                      struct ph_plan **out, struct ph_fault *fault);
+void ph_plan_destroy(struct ph_plan **plan);
+
+// Copies between dense row-major host tensors and the plan's inputs, states, outputs and taps,
+// converting the element type; the number of elements must match. PH_ENOENT names what there is.
+// Not while the plan runs.
+ph_err ph_plan_write(struct ph_plan *plan, const char *name, const struct ph_tensor *t);
+ph_err ph_plan_read(struct ph_plan *plan, const char *name, const struct ph_tensor *t);
+// Dims and type of an input, state, output or tap; data is NULL.
+ph_err ph_plan_describe(const struct ph_plan *plan, const char *name, struct ph_tensor *t);
+// Copies the states (and rare inputs) of another plan where name and shape agree.
+void ph_plan_carry(struct ph_plan *to, const struct ph_plan *from);
+// Waits for the device, runs, returns when the outputs are there. One caller at a time a plan.
+ph_err ph_plan_run(struct ph_plan *plan);
+
+struct ph_plan_stats {
+    int steps;
+    double flops;         // nominal, of one run, without rare steps
+    int64_t arena_bytes;  // intermediates
+    int64_t kept_bytes;   // inputs, outputs, states and what rare steps left
+    int64_t packed_bytes; // weights as the kernels want them (shared ones count)
+    int64_t run_ns;       // of the last run, on the device
+};
+void ph_plan_stats(const struct ph_plan *plan, struct ph_plan_stats *stats);
+// One line a step: name, shape, kernel, formats, operations, bytes, time of the last run.
+char *ph_plan_print(const struct ph_plan *plan); // malloc'd text; NULL when out of memory
+
+#endif
