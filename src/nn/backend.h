@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// The seam between plans and the machines that run them. A plan is a list of steps over places; a
+// backend is a list of kernels that can do steps. Inside nn/ only.
+//
+// Memory of every place is dense with channels last: [n, c, h, w] lies as n, h, w, c; tokens [n, t,
+// c] as they read. So tokens of a picture are the picture, and a place's format is its type alone.
+#ifndef PH_NN_BACKEND_H
+#define PH_NN_BACKEND_H
+
+#include "nn/plan.h"
+
+enum ph_op {
+    PH_OP_INPUT,
+    PH_OP_STATE,
+    PH_OP_PARAM, // in: none; weight
+    PH_OP_CONV,
+    PH_OP_LINEAR,
+    PH_OP_GROUP_NORM,
+    PH_OP_LAYER_NORM,
+    PH_OP_ATTEND, // in: q, k, v
+    PH_OP_ACTIVATE,
+    PH_OP_ADD, // in: a, b (spreading as prog.h says)
+    PH_OP_MUL,
+    PH_OP_AFFINE,
+    PH_OP_AXPBY, // in: a, x, b, y
+    PH_OP_CLAMP,
+    PH_OP_GEGLU,
+    PH_OP_VIEW, // same memory, other shape
+    PH_OP_CONCAT,
+    PH_OP_SLICE,
+    PH_OP_UPSAMPLE,
+    PH_OP_REPEAT,
+    PH_OP_EMBED, // in: ids; weight
+    PH_OP_PICK,  // in: x, index
+    PH_OP_SINUSOID,
+    PH_OP_FROM_PIXELS,
+    PH_OP_TO_PIXELS,
+    PH_OP_COPY, // same shape, other type: states, outputs and what the plan inserts
+    PH_OP_COUNT
+};
+const char *ph_op_name(enum ph_op op); // "conv", "group_norm", ...
+
+#define PH_STEP_INPUTS 4
+
+// One operation, as recorded; the plan adds what it fused.
+struct ph_step {
+    enum ph_op op;
+    const char *name; // scope and layer: "down_blocks.0.resnets.0.conv1"
+    int inputs;
+    ph_val in[PH_STEP_INPUTS], out;
+    struct ph_weights *set;                // of weight and bias; NULL without weights
+    const struct ph_weight *weight, *bias; // NULL when it has none
+    struct ph_conv conv;
+    struct ph_attention attention;
+    int groups, axis;         // group norm; concat, slice (logical axis)
+    int64_t first;            // slice
+    float eps, scale, offset; // norms; affine, pixels; clamp: low = scale, high = offset
+    float max_period;         // sinusoid
+    enum ph_act act;          // applied last (also that of PH_OP_ACTIVATE)
+    ph_val row; // fused: [n, c] (or [1, c]) added to x before a norm; PH_NONE when absent
+    ph_val
+        residual; // fused: of out's shape, added before act (conv, linear); PH_NONE when absent
+
+    // What the plan and the backend fill.
+    uint64_t inputs_used; // one bit an input of the prog; states and EACH inputs: bit 63
+    double flops;
+    const struct ph_kernel *kernel;
+    size_t scratch; // bytes wanted while it runs, set by prepare
+    void *ready;    // the kernel's own, made by prepare, ended by finish
+    int64_t ns;     // of the last run
+};
+
+struct ph_place {
+    enum ph_dtype dtype;
+    int rank;
+    int64_t dim[PH_RANK_MAX]; // logical, as in prog.h
+    int64_t count;            // elements
+    void *data;               // device memory
+};
+
+// What a kernel gets: everything is laid out, nothing may be allocated.
+struct ph_run {
+    const struct ph_place *place; // by ph_val
+    void *scratch;                // step->scratch bytes, aligned to 64
+    int threads;
+};
+
+struct ph_kernel {
+    enum ph_op op;
+    const char *name; // "onednn bf16", "winograd 4x3 f32", "plain"
+    // Expected speed of this step in GFLOP/s (or any scale that ranks kernels of one op; for steps
+    // without FLOPs 1 = plain, 10 = vectorised); 0 = cannot do it. May look at places' types. The
+    // plan gives operands (x of conv and linear, q, k, v) the type of the precision when this
+    // kernel `takes` it, and writes f32 where a sum goes on.
+    double (*fits)(const struct ph_step *step, const struct ph_place *place,
+                   enum ph_precision precision);
+    // Packs weights (through ph_pack) and makes primitives. NULL = nothing to prepare.
+    ph_err (*prepare)(struct ph_device *device, struct ph_step *step,
+                      const struct ph_place *place, enum ph_precision precision,
+                      struct ph_fault *fault);
+    void (*run)(const struct ph_step *step, const struct ph_run *run);
+    void (*finish)(struct ph_device *device, struct ph_step *step);
+};
+
+struct ph_backend {
+    const char *name;
+    const struct ph_kernel *const *kernels; // NULL-terminated
+    ph_err (*open)(struct ph_device *device, const char *options, struct ph_fault *fault);
+    void (*close)(struct ph_device *device);
+    void *(*alloc)(struct ph_device *device, size_t size); // zeroed, aligned to 64; or NULL
+    void (*release)(struct ph_device *device, void *memory, size_t size);
+    void (*upload)(struct ph_device *device, void *dst, const void *src, size_t size);
+    void (*download)(struct ph_device *device, void *dst, const void *src, size_t size);
+    void (*finish)(struct ph_device *device); // waits until every step run so far is done
+};
+extern const struct ph_backend ph_backend_cpu;
+
+// A packed weight: made once for (weight key, how), shared by all plans of the device.
+struct ph_pack {
+    void *data; // device memory
+    size_t size;
+    float *scale; // of quantised rows; NULL
+};
+// how: a short text that says everything the bytes depend on besides the weight ("bf16 ba",
+// "wino4 f32 k64"). make() fills a new pack's data (size bytes, host memory for the CPU).
+typedef ph_err (*ph_pack_make)(void *arg, const struct ph_step *step, void *data, size_t size,
+                               struct ph_fault *fault);
+ph_err ph_pack_get(struct ph_device *device, const struct ph_step *step,
+                   const struct ph_weight *weight, const char *how, size_t size,
+                   ph_pack_make make, void *arg, const struct ph_pack **out,
+                   struct ph_fault *fault);
+void ph_pack_put(struct ph_device *device, const struct ph_pack *pack); // NULL is fine
+// A weight's (or bias') values as f32, channels in file order, through the same cache.
+ph_err ph_pack_f32(struct ph_device *device, const struct ph_step *step,
+                   const struct ph_weight *weight, const struct ph_pack **out,
+                   struct ph_fault *fault);
+
+#endif
