@@ -114,13 +114,24 @@ PH_API void ph_graph_get_rates(struct ph_graph *g, struct ph_graph_rates *out); 
 PH_API char *ph_node_info_json(const struct ph_node_info *info);
 
 // Runs a journal again, offline, and gives the same frames to the same sinks.       thread: ctl
-// `subscribe` is called once before the start with the graph; may be NULL.
 struct ph_replay_params {
     const struct ph_log *log;
     const struct ph_node_info *const *nodes;
+    // Called once before the start with the graph; may be NULL.
     void (*started)(void *opaque, struct ph_graph *g);
     void *opaque;
+    // Called once when all has been replayed (or has failed after `started`) and before the graph
+    // is closed: it must not be used after that. May be NULL.
+    void (*ended)(void *opaque, struct ph_graph *g);
+    // Called once, before all else, with the text of every graph that the journal has (the first,
+    // and one for each edit): may put others, malloc'ed, in their place and free those. What is
+    // replayed by number or name must stay: how many nodes, their names, lanes and links. Sinks
+    // may become others, so that a replay writes elsewhere. May be NULL.
+    ph_err (*graphs)(void *opaque, char **texts, int count, struct ph_fault *fault);
 };
+// How far a replay is, in runs of its busiest lane, which is about a frame each. total is 0 when
+// the journal was cut short. From `started` to `ended`.                             thread: any
+PH_API void ph_replay_progress(struct ph_graph *g, uint64_t *done, uint64_t *total);
 PH_API ph_err ph_replay(const char *journal, const struct ph_replay_params *par,
                         struct ph_fault *fault);
 

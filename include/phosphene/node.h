@@ -98,7 +98,8 @@ PH_API bool ph_node_offline(const struct ph_node *n);
 // network is not to be opened.
 PH_API bool ph_node_replaying(const struct ph_node *n);
 PH_API bool ph_node_linked(const struct ph_node *n, bool output, int port);
-// True when some sink behind this node's outputs wants such packets now.
+// True when some sink behind this node's outputs wants such packets now; in a replay, when one did.
+// From process() alone, unless codec is PH_CODEC_NONE: anything at all.
 PH_API bool ph_node_wanted(struct ph_node *n, enum ph_codec codec);
 // A number made for this node from the graph's seed and the node's name.
 PH_API uint64_t ph_node_seed(const struct ph_node *n);

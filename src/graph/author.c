@@ -79,10 +79,15 @@ static bool wanted(struct ph_node *n, enum ph_codec codec, bool asked[PH_MAX_NOD
 
 bool ph_node_wanted(struct ph_node *n, enum ph_codec codec)
 {
+    char text[4];
+    // who watches is chance; sources ask for anything at all, from threads that are not replayed
+    bool journal = codec != PH_CODEC_NONE;
+    if (journal && ph_journal_recall(n, "wanted", text, sizeof text) > 0) return text[0] == '1';
     pthread_rwlock_rdlock(&n->graph->topo);
     bool asked[PH_MAX_NODES] = { 0 };
     bool yes = wanted(n, codec, asked);
     pthread_rwlock_unlock(&n->graph->topo);
+    if (journal) ph_journal_metric(n, "wanted", yes ? "1" : "0");
     return yes;
 }
 

@@ -48,13 +48,15 @@ struct segment {
     struct script *scripts;
     int script_count;
     struct needs **needs; // of each link
+    uint64_t runs;        // of the busiest lane; 0 = not known
 };
 
 struct replay {
     FILE *file;
     pthread_mutex_t file_lock;
     struct segment *segments;
-    int segment_count, now;
+    int segment_count;
+    _Atomic int now;
     uint64_t seed, frames;
 };
 
@@ -484,10 +486,83 @@ static ph_err plan_segment(struct replay *r, int index)
         s->needs[i] = goes_on ? before->needs[p] : ph_new(r, struct needs, 1);
         if (!s->needs[i]) return PH_ENOMEM;
     }
-    for (int k = 0; k < s->lane_count; k++)
+    bool known = true;
+    for (int k = 0; k < s->lane_count; k++) {
         if (!expand(r, s, k)) return PH_ENOMEM;
+        uint64_t end = atomic_load(&s->scripts[k].end);
+        known = known && end != UINT64_MAX;
+        if (end != UINT64_MAX && end > s->runs) s->runs = end;
+    }
+    if (!known) s->runs = 0;
     return PH_OK;
 }
+
+// --- other texts
+
+static bool same_links(const struct ph_ast *a, const struct ph_ast *b)
+{
+    if (a->link_count != b->link_count) return false;
+    for (int i = 0; i < a->link_count; i++) {
+        const struct ph_ast_link *x = &a->links[i], *y = &b->links[i];
+        if (x->from != y->from || x->to != y->to || x->queue != y->queue) return false;
+    }
+    return true;
+}
+
+static bool same_nodes(const struct ph_ast *a, const struct ph_ast *b)
+{
+    if (a->node_count != b->node_count) return false;
+    for (int i = 0; i < a->node_count; i++)
+        if (strcmp(a->nodes[i].name, b->nodes[i].name) || a->lane[i] != b->lane[i])
+            return false;
+    return true;
+}
+
+// Whether scripts made for one text fit the other.
+static ph_err check_shape(const struct ph_node_info *const *types, const char *was,
+                          const char *now, struct ph_fault *fault)
+{
+    struct ph_ast *a = NULL, *b = NULL;
+    ph_err ret = ph_ast_parse(&a, was, types, fault);
+    if (ret == PH_OK) ret = ph_ast_parse(&b, now, types, fault);
+    if (ret == PH_OK && !(same_nodes(a, b) && same_links(a, b)))
+        ret = ph_fail(fault, PH_EINVAL, "graph",
+                      "another graph than the journal's: names, lanes and links must stay");
+    ph_tree_free(a);
+    ph_tree_free(b);
+    return ret;
+}
+
+static ph_err take_texts(struct replay *r, const struct ph_replay_params *par, char **texts,
+                         struct ph_fault *fault)
+{
+    const struct ph_node_info *const *types = par->nodes ? par->nodes : ph_nodes();
+    ph_err ret = par->graphs(par->opaque, texts, r->segment_count, fault);
+    for (int i = 0; i < r->segment_count && ret == PH_OK; i++) {
+        struct segment *s = &r->segments[i];
+        ret = check_shape(types, s->text, texts[i], fault);
+        if (ret == PH_OK && !(s->text = ph_tree_text(r, texts[i], strlen(texts[i]))))
+            ret = PH_ENOMEM;
+    }
+    return ret;
+}
+
+static ph_err change_texts(struct replay *r, const struct ph_replay_params *par,
+                           struct ph_fault *fault)
+{
+    if (!par->graphs) return PH_OK;
+    char **texts = calloc((size_t) r->segment_count, sizeof *texts);
+    bool ok = texts != NULL;
+    for (int i = 0; ok && i < r->segment_count; i++)
+        ok = (texts[i] = strdup(r->segments[i].text)) != NULL;
+    ph_err ret = ok ? take_texts(r, par, texts, fault)
+                    : ph_fail(fault, PH_ENOMEM, "journal", "out of memory");
+    for (int i = 0; texts && i < r->segment_count; i++) free(texts[i]);
+    free(texts);
+    return ret;
+}
+
+// --- running
 
 // Called with all lanes parked, before they start on this segment.
 static ph_err enter_segment(struct ph_graph *g)
@@ -567,6 +642,30 @@ static ph_err run_segments(struct ph_graph *g, struct ph_fault *fault)
     return PH_OK;
 }
 
+void ph_replay_progress(struct ph_graph *g, uint64_t *done, uint64_t *total)
+{
+    struct replay *r = g->replay;
+    uint64_t most = 0;
+    bool known = true;
+    *done = *total = 0;
+    if (!r) return;
+    pthread_rwlock_rdlock(&g->topo);
+    for (int k = 0; k < g->lane_count; k++) {
+        uint64_t run = atomic_load(&g->lanes[k]->run);
+        if (run > most) most = run;
+    }
+    pthread_rwlock_unlock(&g->topo);
+    int now = atomic_load(&r->now);
+    for (int i = 0; i < r->segment_count; i++) {
+        if (i < now) *done += r->segments[i].runs;
+        *total += r->segments[i].runs;
+        known = known && r->segments[i].runs;
+    }
+    if (now < r->segment_count) *done += most;    // else the last one's are counted
+    if (*total && *done > *total) *done = *total; // lanes of the graph before, within an edit
+    if (!known) *total = 0;
+}
+
 ph_err ph_replay(const char *path, const struct ph_replay_params *par, struct ph_fault *fault)
 {
     static const struct ph_replay_params defaults;
@@ -577,13 +676,15 @@ ph_err ph_replay(const char *path, const struct ph_replay_params *par, struct ph
     if (!par) par = &defaults;
     if (!fault) fault = &local;
     PH_TRY(load(&r, path, fault));
+    PH_TRY(change_texts(r, par, fault));
     PH_TRY(ph_graph_make(&g, r->segments[0].text,
                          ph_graph_params(.log = par->log, .mode = PH_OFFLINE, .seed = r->seed,
                                          .frames = r->frames, .nodes = par->nodes),
                          true, fault));
     g->replay = r;
     if (par->started) par->started(par->opaque, g);
-    PH_TRY(run_segments(g, fault));
+    ret = run_segments(g, fault);
+    if (par->ended) par->ended(par->opaque, g);
 fail:
     ph_graph_destroy(&g);
     unload(&r);

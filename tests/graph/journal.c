@@ -315,6 +315,129 @@ TEST(a_replay_publishes_what_its_sinks_see)
     CHECK_INT(published, ==, want);
 }
 
+TEST_LIMIT(an_encoder_that_nobody_asked_for_a_while_gives_what_it_gave, 20)
+{
+    struct ph_graph *g = make("a: count fps=300 => e: encoder => v: viewed\na => t: sink");
+    int published = 0;
+    struct ph_subscriber sub = { .deliver = count_frame, .opaque = &published };
+    for (int i = 0; i < 3; i++) {
+        nap(100 * MS);
+        CHECK_OK(ph_graph_subscribe(g, "v", &sub));
+        nap(60 * MS);
+        ph_graph_unsubscribe(g, &sub);
+    }
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, "v");
+    check_same(&live, &again, "t");
+}
+
+// --- other sinks
+
+static char *exchange(const char *text, const char *part, const char *with)
+{
+    const char *at = strstr(text, part);
+    if (!at) return strdup(text);
+    char *out = malloc(strlen(text) + strlen(with) + 1);
+    CHECK(out);
+    sprintf(out, "%.*s%s%s", (int) (at - text), text, with, at + strlen(part));
+    return out;
+}
+
+static ph_err exchange_all(void *opaque, char **texts, int count, struct ph_fault *fault)
+{
+    const char *const *words = opaque;
+    (void) fault;
+    for (int i = 0; i < count; i++) {
+        char *out = exchange(texts[i], words[0], words[1]);
+        free(texts[i]);
+        texts[i] = out;
+    }
+    return PH_OK;
+}
+
+TEST(a_replay_into_other_sinks_makes_the_same_frames)
+{
+    static const char *words[] = { "s: viewed", "s: sink" };
+    struct ph_graph *g = make("a: count fps=400 => w: work ms=5 => s: viewed\na => t: sink");
+    nap(200 * MS);
+    CHECK_OK(ph_graph_edit(
+        g, 1, "a: count fps=400 => w: work ms=5 => d: add amount=3 -> s: viewed\na => t: sink",
+        NULL));
+    nap(200 * MS);
+    ph_graph_destroy(&g);
+    struct story live = take_story();
+    struct ph_fault fault = { 0 };
+    CHECK_OK(ph_replay(journal,
+                       &(struct ph_replay_params){
+                           .nodes = test_nodes, .graphs = exchange_all, .opaque = words },
+                       &fault));
+    unlink(journal);
+    struct story again = take_story();
+    check_same(&live, &again, "s");
+    check_same(&live, &again, "t");
+}
+
+TEST(a_replay_of_another_graph_is_refused)
+{
+    static const char *const others[][2] = {
+        { "s: sink", "s: sink\nmore: count" },              // a node more
+        { "s: sink", "z: sink" },                           // scripts go by names
+        { "s: sink", "s: sinc" },                           // nothing at all
+        { "d.out =>[latest 1] s", "d.out -> s" },           // another lane
+        { "d.out =>[latest 1] s", "a.out =>[latest 1] s" }, // another link
+    };
+    struct ph_graph *g = make("a: count fps=300 => d: add amount=2 => s: sink");
+    nap(100 * MS);
+    ph_graph_destroy(&g);
+    test_seen_count = 0;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct ph_fault fault = { 0 };
+        const char *words[] = { others[i][0], others[i][1] };
+        ph_err err =
+            ph_replay(journal,
+                      &(struct ph_replay_params){
+                          .nodes = test_nodes, .graphs = exchange_all, .opaque = words },
+                      &fault);
+        if (err != PH_EINVAL) TEST_FAIL("\"%s\" gives %d", words[1], err);
+        CHECK(fault.message[0]);
+    }
+    CHECK_INT(test_seen_count, ==, 0);
+    unlink(journal);
+}
+
+struct way {
+    uint64_t done, total;
+    int calls;
+};
+
+static void note_progress(void *opaque, struct ph_graph *g)
+{
+    struct way *w = opaque;
+    ph_replay_progress(g, &w->done, &w->total);
+    w->calls++;
+}
+
+TEST(a_replay_says_how_far_it_is)
+{
+    struct ph_graph *g = make("a: count fps=300 => s: sink");
+    nap(150 * MS);
+    CHECK_OK(ph_graph_edit(g, 1, "a: count fps=300 => d: add -> s: sink", NULL));
+    nap(150 * MS);
+    ph_graph_destroy(&g);
+    struct way way = { 0 };
+    struct ph_replay_params par = { .nodes = test_nodes,
+                                    .ended = note_progress,
+                                    .opaque = &way };
+    CHECK_OK(ph_replay(journal, &par, NULL));
+    CHECK_INT(way.calls, ==, 1);
+    CHECK_INT(way.total, >, 20);
+    CHECK_INT(way.done, ==, way.total);
+    unlink(journal);
+}
+
 TEST(two_sources_of_a_late_lane_meet_as_they_did)
 {
     struct ph_graph *g = make("a: count fps=50 -> p: pair -> w: work ms=25 -> s: sink\n"

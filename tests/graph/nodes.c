@@ -454,6 +454,27 @@ static const struct ph_node_info node_meter = {
     .process = meter_process,
 };
 
+// --- an encoder
+
+static ph_err encoder_process(struct ph_node *n)
+{
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK) return ret;
+    if (ph_node_wanted(n, PH_JPEG)) return ph_node_write(n, 0, f);
+    ph_frame_unref(&f);
+    return PH_OK;
+}
+
+static const struct ph_node_info node_encoder = {
+    .name = "encoder",
+    .group = "encode",
+    .help = "passes on what somebody wants",
+    .in = PH_PORTS({ "in", PH_PICTURE }),
+    .out = PH_PORTS({ "out", PH_PICTURE }),
+    .process = encoder_process,
+};
+
 // --- device memory (nothing is really moved)
 
 static const struct ph_node_info node_gpu = {
@@ -490,8 +511,8 @@ static const struct ph_node_info node_download = {
 };
 
 const struct ph_node_info *const test_nodes[] = {
-    &node_count, &node_stream, &node_pass,  &node_work,   &node_add,
-    &node_pair,  &node_cutter, &node_sink,  &node_viewed, &node_few,
-    &node_push,  &node_gpu,    &node_both,  &node_upload, &node_download,
-    &node_brief, &node_own,    &node_asker, &node_meter,  NULL,
+    &node_count,  &node_stream,  &node_pass,     &node_work,  &node_add,  &node_pair,
+    &node_cutter, &node_sink,    &node_viewed,   &node_few,   &node_push, &node_gpu,
+    &node_both,   &node_upload,  &node_download, &node_brief, &node_own,  &node_asker,
+    &node_meter,  &node_encoder, NULL,
 };

@@ -33,6 +33,7 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // own                            : a source with due() and an external port
 // asker                          : a thread of its own asks about the graph all the time
 // meter names=                   : the value is a number made of those metrics' texts
+// encoder                        : passes on what somebody wants
 // stream                         : a source of packets of which every tenth is a key
 extern const struct ph_node_info *const test_nodes[];
 
