@@ -78,6 +78,18 @@ struct ph_place {
     void *data;               // device memory
 };
 
+// How the second of two values spreads over the first, of logical shape `dim` (see prog.h).
+enum ph_spread {
+    PH_SPREAD_NONE, // does not
+    PH_SPREAD_SAME,
+    PH_SPREAD_ONE,         // one number over all
+    PH_SPREAD_ROW,         // [n]
+    PH_SPREAD_CHANNEL,     // [c]
+    PH_SPREAD_ROW_CHANNEL, // [n, c]
+    PH_SPREAD_TOKEN        // [t, c]
+};
+enum ph_spread ph_spread(int rank, const int64_t *dim, int b_rank, const int64_t *b);
+
 // What a kernel gets: everything is laid out, nothing may be allocated.
 struct ph_run {
     const struct ph_place *place; // by ph_val

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// What a prog holds; for prog.c, which writes it, and the plan's files, which read it.
+#ifndef PH_NN_RECORD_H
+#define PH_NN_RECORD_H
+
+#include "nn/backend.h"
+
+struct ph_value {
+    enum ph_dtype dtype; // F32 for everything that a precision may change; I32, U8
+    int rank;
+    int64_t dim[PH_RANK_MAX];
+    int step; // that makes it
+};
+
+enum ph_port_kind { PH_PORT_INPUT, PH_PORT_STATE, PH_PORT_OUTPUT, PH_PORT_TAP };
+
+struct ph_port {
+    enum ph_port_kind kind;
+    const char *name;
+    ph_val value;
+    ph_val stored;     // state: what it becomes when the run ends; PH_NONE = stays
+    enum ph_rate rate; // input
+};
+
+struct ph_prog {
+    struct ph_value *values;
+    int value_count;
+    struct ph_step *steps; // in an order that runs: each after what it reads
+    int step_count;
+    struct ph_port *ports;
+    int port_count;
+    struct ph_weights **sets; // referenced
+    int set_count;
+    struct ph_weights *set; // in use now
+    char scope[512];
+    size_t scope_len;
+    size_t scope_mark[32]; // its length before each ph_enter
+    int scope_depth;
+    struct ph_fault fault;
+};
+
+// used[value] = the RARE inputs it hangs on, with PH_EVERY_RUN when it changes each run.
+void ph_prog_trace(const struct ph_prog *p, uint64_t *used);
+
+#define PH_EVERY_RUN (1ull << 63) // in ph_step.inputs_used
+
+static inline int64_t ph_count(int rank, const int64_t *dim)
+{
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) n *= dim[i];
+    return n;
+}
+
+#endif
