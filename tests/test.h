@@ -38,6 +38,14 @@ static inline void test_register(struct test_case *c)
     static void test_##ident(void)
 #define TEST(ident) TEST_LIMIT(ident, 60)
 
+// Upper limits of time are multiplied by it: a sanitizer slows all down, and several such programs
+// at once even more. What they prove is proven by the build without one.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TEST_SLOW 10
+#else
+#define TEST_SLOW 1
+#endif
+
 #define TEST_SKIP_STATUS 77
 #define TEST_SKIP(...)                                                                         \
     do {                                                                                       \
@@ -96,7 +104,7 @@ static int test_run_case(const struct test_case *c, int no_fork)
     pid_t pid = fork();
     if (!pid) {
         setpgid(0, 0);
-        alarm((unsigned) c->limit_s);
+        alarm((unsigned) (TEST_SLOW > 1 ? 3 * c->limit_s : c->limit_s));
         c->run();
         fflush(stdout);
         exit(0);

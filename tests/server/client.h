@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // A small blocking HTTP and WebSocket client: the other side of every server test. It says exactly
-// what it is told to, right or wrong. Reads time out after 10 s, so that a test fails and does not
+// what it is told to, right or wrong. Reads time out after 30 s, so that a test fails and does not
 // hang.
 #ifndef PH_TEST_CLIENT_H
 #define PH_TEST_CLIENT_H
@@ -63,7 +63,7 @@ static inline void client_open_from(struct client *c, int port, const char *from
     memset(c, 0, sizeof *c);
     c->fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in a = { .sin_family = AF_INET };
-    struct timeval limit = { 10, 0 };
+    struct timeval limit = { 30, 0 };
     int one = 1;
     CHECK(c->fd >= 0);
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
@@ -161,7 +161,7 @@ static inline bool client_fill(struct client *c, size_t want)
 #endif
             n = recv(c->fd, c->in + c->len, c->cap - c->len, 0);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            TEST_FAIL("nothing came for 10 s");
+            TEST_FAIL("nothing came for 30 s");
         if (n <= 0)
             c->ended = true;
         else

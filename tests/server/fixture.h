@@ -223,6 +223,16 @@ static inline int fixture_read(struct fixture *f, const int *value)
     return now;
 }
 
+// The connection that opened as the i-th of those that are open; valid while it is.
+static inline struct ph_conn *fixture_conn(struct fixture *f, int i)
+{
+    pthread_mutex_lock(&f->seen.lock);
+    CHECK_INT(i, <, f->seen.count);
+    struct ph_conn *conn = f->seen.conns[i];
+    pthread_mutex_unlock(&f->seen.lock);
+    return conn;
+}
+
 static inline struct ph_deferred *fixture_deferred(struct fixture *f)
 {
     pthread_mutex_lock(&f->seen.lock);
@@ -234,11 +244,11 @@ static inline struct ph_deferred *fixture_deferred(struct fixture *f)
 // Waits until *value (of f->seen) is `want`; fails after 5 s.
 static inline void fixture_wait(struct fixture *f, const int *value, int want)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 6000; i++) {
         if (fixture_read(f, value) == want) return;
         sleep_ms(5);
     }
-    TEST_FAIL("waited 5 s in vain for %d", want);
+    TEST_FAIL("waited 30 s in vain for %d", want);
 }
 
 // A WebSocket client that the server has opened.

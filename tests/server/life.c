@@ -513,7 +513,7 @@ TEST(threads_may_post_while_the_server_stops)
         fixture_start(&f, &defaults);
         fixture_ws(&f, &c, "/ws");
         fixture_wait(&f, &f.seen.count, 1);
-        p.conn = ph_conn_ref(f.seen.conns[0]);
+        p.conn = ph_conn_ref(fixture_conn(&f, 0));
         p.frame = stamped_frame(NULL, PH_JPEG, true, 1, 50000);
         CHECK_OK(pthread_create(&p.thread, NULL, post_until_stopped, &p));
         sleep_ms(round);

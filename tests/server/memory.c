@@ -98,9 +98,10 @@ TEST(posting_pictures_and_texts_allocates_nothing)
     long before = alloc_count_here();
     for (int i = 0; i < 1000; i++) {
         CHECK_OK(ph_conn_post(
-            f.seen.conns[0],
+            fixture_conn(&f, 0),
             ph_post(.frame = frame, .text = "{\"type\":\"metrics\"}", .text_len = 18)));
-        if (i % 10 == 0) CHECK_OK(ph_ws_send_text(f.seen.conns[0], "{\"type\":\"ack\"}", 14));
+        if (i % 10 == 0)
+            CHECK_OK(ph_ws_send_text(fixture_conn(&f, 0), "{\"type\":\"ack\"}", 14));
     }
     CHECK_INT(alloc_count_here() - before, ==, 0);
     ph_frame_unref(&frame);
@@ -119,7 +120,7 @@ TEST(the_io_thread_allocates_nothing_for_a_picture)
     alloc_watch("ph-server");
     for (int i = 0; i < 200; i++) {
         CHECK_OK(ph_conn_post(
-            f.seen.conns[0],
+            fixture_conn(&f, 0),
             ph_post(.frame = frame, .text = "{\"type\":\"metrics\"}", .text_len = 18)));
         struct message m = ws_wait(&c, 2);
         CHECK_INT(m.size, ==, 100000);

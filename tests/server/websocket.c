@@ -17,7 +17,7 @@ TEST(without_wslay_an_upgrade_is_refused_with_the_reason)
     CHECK(client_fill(&c, 20));
     CHECK_HAS(c.in, "libwslay");
     client_close(&c);
-    CHECK_INT(f.seen.accepted, ==, f.seen.closed);
+    CHECK_INT(fixture_read(&f, &f.seen.accepted), ==, fixture_read(&f, &f.seen.closed));
     fixture_stop(&f);
 }
 #else
@@ -78,7 +78,7 @@ TEST(an_upgrade_that_is_not_one_gets_a_clear_error)
                   ==, cases[i].status);
         CHECK_HAS(text, cases[i].part);
     }
-    CHECK_INT(f.seen.accepted, ==, 0);
+    CHECK_INT(fixture_read(&f, &f.seen.accepted), ==, 0);
     fixture_stop(&f);
 }
 
@@ -92,7 +92,7 @@ TEST(the_owner_of_a_route_may_refuse_an_upgrade)
     CHECK(client_fill(&c, 10));
     CHECK_HAS(c.in, "there is no room none");
     client_close(&c);
-    CHECK_INT(f.seen.opened, ==, 0);
+    CHECK_INT(fixture_read(&f, &f.seen.opened), ==, 0);
     fixture_stop(&f);
 }
 
@@ -165,7 +165,7 @@ TEST(binary_up_to_its_limit_and_not_beyond)
     ws_expect_close(&c, PH_WS_TOO_BIG, "at most 4194304 bytes");
     client_close(&c);
     fixture_wait(&f, &f.seen.closed, 1);
-    CHECK_INT(f.seen.last_code, ==, PH_WS_TOO_BIG);
+    CHECK_INT(fixture_read(&f, &f.seen.last_code), ==, PH_WS_TOO_BIG);
     fixture_stop(&f);
 }
 
@@ -285,7 +285,8 @@ TEST(d2_15_frames_that_break_the_protocol_close_with_1002)
     }
     client_close(&good);
     fixture_wait(&f, &f.seen.count, 0);
-    CHECK_INT(f.seen.texts, ==, sizeof cases / sizeof cases[0]); // the good one's
+    CHECK_INT(fixture_read(&f, &f.seen.texts), ==,
+              sizeof cases / sizeof cases[0]); // the good one's
     fixture_stop(&f);
 }
 
@@ -320,7 +321,7 @@ TEST(a_client_that_closes_gets_its_code_back)
     CHECK(client_sees_end(&c));
     client_close(&c);
     fixture_wait(&f, &f.seen.closed, 1);
-    CHECK_INT(f.seen.last_code, ==, 1000);
+    CHECK_INT(fixture_read(&f, &f.seen.last_code), ==, 1000);
     fixture_ws(&f, &c, "/ws");
     ws_send_raw(&c, 0x88, true, "", 0);
     struct message m = ws_wait(&c, 8);
@@ -328,7 +329,7 @@ TEST(a_client_that_closes_gets_its_code_back)
     message_free(&m);
     client_close(&c);
     fixture_wait(&f, &f.seen.closed, 2);
-    CHECK_INT(f.seen.last_code, ==, PH_WS_NO_CODE);
+    CHECK_INT(fixture_read(&f, &f.seen.last_code), ==, PH_WS_NO_CODE);
     fixture_stop(&f);
 }
 
@@ -360,7 +361,7 @@ TEST(d2_44_a_client_that_is_killed_in_the_middle_of_a_message_is_1006)
         if (reset) setsockopt(c.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
         client_close(&c);
         fixture_wait(&f, &f.seen.closed, reset + 1);
-        CHECK_INT(f.seen.last_code, ==, PH_WS_GONE);
+        CHECK_INT(fixture_read(&f, &f.seen.last_code), ==, PH_WS_GONE);
     }
     ws_send_text(&good, "echo:on");
     ws_expect_text(&good, "on");
@@ -380,8 +381,8 @@ TEST(more_messages_a_second_than_allowed_close_that_connection)
     ws_expect_text(&c, "{\"type\":\"error\",\"message\":\"over 120 messages a second\"}");
     ws_expect_close(&c, PH_WS_POLICY, "over 120 messages a second");
     client_close(&c);
-    CHECK_INT(f.seen.texts, >=, 120);
-    CHECK_INT(f.seen.texts, <=, 140);
+    CHECK_INT(fixture_read(&f, &f.seen.texts), >=, 120);
+    CHECK_INT(fixture_read(&f, &f.seen.texts), <=, 140);
     // pings are messages, too
     fixture_ws(&f, &c, "/ws");
     for (int i = 0; i < 400; i++)
@@ -450,7 +451,7 @@ TEST(texts_are_sent_in_order_from_any_thread)
     fixture_wait(&f, &f.seen.count, 1);
     for (int i = 0; i < 5000; i++) {
         snprintf(text, sizeof text, "number %d", i);
-        CHECK_OK(ph_ws_send_text(f.seen.conns[0], text, strlen(text)));
+        CHECK_OK(ph_ws_send_text(fixture_conn(&f, 0), text, strlen(text)));
         if (i % 500 == 499) sleep_ms(2);
     }
     for (int i = 0; i < 5000; i++) {
@@ -470,7 +471,7 @@ TEST(texts_that_nobody_reads_close_the_connection_and_are_not_lost_silently)
     client_open_from(&c, f.port, NULL, 4096);
     CHECK_INT(ws_open(&c, "/ws", NULL), ==, 101);
     fixture_wait(&f, &f.seen.count, 1);
-    struct ph_conn *conn = ph_conn_ref(f.seen.conns[0]);
+    struct ph_conn *conn = ph_conn_ref(fixture_conn(&f, 0));
     memset(text, 't', sizeof text);
     ph_err ret = PH_OK;
     int sent = 0;
