@@ -55,9 +55,11 @@ PH_API ph_err ph_graph_create(struct ph_graph **out, const char *text,
 // Stops and closes; nulls *g. Takes below a second in every state.                  thread: ctl
 PH_API void ph_graph_destroy(struct ph_graph **g);
 PH_API ph_err ph_graph_start(struct ph_graph *g); // thread: ctl; not for PH_STEPPED
-// Lets every sink finish its file, then stops. Frames in queues are dropped.        thread: ctl
+// Lets every sink finish its file, those of lanes inside a long step last, then stops. Frames in
+// queues are dropped.                                                               thread: ctl
 PH_API void ph_graph_stop(struct ph_graph *g);
-// PH_EOF when every sink is done, PH_MORE at the timeout (negative = none).         thread: ctl
+// PH_EOF when every sink is done, PH_MORE at the timeout (negative = none), PH_ESTOPPED when it was
+// stopped before, PH_EINVAL at once when it was never started.                      thread: ctl
 PH_API ph_err ph_graph_wait(struct ph_graph *g, int64_t timeout_ns);
 // PH_STEPPED: runs all that is due up to and including that virtual time. PH_EOF when done.
 PH_API ph_err ph_graph_step(struct ph_graph *g, int64_t until_ns); // thread: ctl

@@ -127,7 +127,7 @@ ph_err ph_graph_start_lanes(struct ph_graph *g)
 }
 
 // Lanes look at stopping and pausing between runs; hold ports of OFFLINE graphs wait on links.
-void ph_graph_join_lanes(struct ph_graph *g)
+static void wake_lanes(struct ph_graph *g)
 {
     ph_graph_poke_all(g);
     for (int i = 0; i < g->link_count; i++) {
@@ -135,7 +135,52 @@ void ph_graph_join_lanes(struct ph_graph *g)
         pthread_cond_broadcast(&g->links[i]->changed);
         pthread_mutex_unlock(&g->links[i]->lock);
     }
+}
+
+void ph_graph_join_lanes(struct ph_graph *g)
+{
+    wake_lanes(g);
     for (int i = 0; i < g->lane_count; i++) ph_lane_join(g->lanes[i]);
+}
+
+// A lane that has ended and was not reaped; *left: some lane was not.
+static struct ph_lane *ended_lane(struct ph_graph *g, bool *left)
+{
+    *left = false;
+    for (int i = 0; i < g->lane_count; i++) {
+        struct ph_lane *lane = g->lanes[i];
+        if (lane->reaped) continue;
+        *left = true;
+        if (!lane->started || atomic_load(&lane->ended)) return lane;
+    }
+    return NULL;
+}
+
+// What others may still ask (wants) stays open until all lanes have ended.
+static void close_sinks(struct ph_lane *lane)
+{
+    for (int i = 0; i < lane->node_count; i++)
+        if (ph_node_is_sink(lane->nodes[i]) && !lane->nodes[i]->info->wants)
+            ph_node_close(lane->nodes[i]);
+}
+
+// In the order in which they end: a lane inside a long step, which may be killed in it, must not
+// keep the others from finishing their files.
+static void reap_lanes(struct ph_graph *g)
+{
+    struct ph_lane *lane;
+    bool left;
+    wake_lanes(g);
+    do {
+        pthread_mutex_lock(&g->done_lock);
+        while (!(lane = ended_lane(g, &left)) && left)
+            pthread_cond_wait(&g->done_cond, &g->done_lock);
+        pthread_mutex_unlock(&g->done_lock);
+        if (!lane) continue;
+        ph_lane_join(lane);
+        close_sinks(lane);
+        lane->reaped = true;
+    } while (left);
 }
 
 ph_err ph_graph_start(struct ph_graph *g)
@@ -145,8 +190,8 @@ ph_err ph_graph_start(struct ph_graph *g)
     pthread_mutex_lock(&g->ctl);
     if (!g->started) {
         g->started_ns = ph_now_ns();
-        g->started = true;
         ret = ph_graph_start_lanes(g);
+        g->started = true; // only now there are ends that can be waited for
     }
     pthread_mutex_unlock(&g->ctl);
     return ret;
@@ -156,7 +201,7 @@ void ph_graph_stop(struct ph_graph *g)
 {
     atomic_store(&g->stopping, true);
     pthread_mutex_lock(&g->ctl);
-    ph_graph_join_lanes(g);
+    reap_lanes(g);
     pthread_mutex_unlock(&g->ctl);
     pthread_mutex_lock(&g->done_lock);
     pthread_cond_broadcast(&g->done_cond);
@@ -169,14 +214,16 @@ ph_err ph_graph_wait(struct ph_graph *g, int64_t timeout_ns)
     if (timeout_ns > PH_NEVER - now) timeout_ns = -1;
     int64_t until = timeout_ns < 0 ? PH_NEVER : now + timeout_ns;
     struct timespec t = { until / PH_SECOND_NS, until % PH_SECOND_NS };
+    bool started = atomic_load(&g->started);
     int timed_out = 0;
     pthread_mutex_lock(&g->done_lock);
-    while (g->started && atomic_load(&g->open_ends) > 0 && !atomic_load(&g->stopping) &&
+    while (started && atomic_load(&g->open_ends) > 0 && !atomic_load(&g->stopping) &&
            !timed_out)
         timed_out = timeout_ns < 0 ? pthread_cond_wait(&g->done_cond, &g->done_lock)
                                    : pthread_cond_timedwait(&g->done_cond, &g->done_lock, &t);
-    bool done = atomic_load(&g->open_ends) <= 0;
+    bool done = started && atomic_load(&g->open_ends) <= 0;
     pthread_mutex_unlock(&g->done_lock);
+    if (!started && !atomic_load(&g->stopping)) return PH_EINVAL;
     return done ? PH_EOF : atomic_load(&g->stopping) ? PH_ESTOPPED : PH_MORE;
 }
 

@@ -214,6 +214,8 @@ struct ph_lane {
 
     pthread_t thread;
     bool started;
+    _Atomic bool ended; // its thread will do nothing more; told by graph.done_cond
+    bool reaped;        // stopped: joined, and its files are finished
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool poked;

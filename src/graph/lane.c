@@ -285,11 +285,16 @@ static void *lane_main(void *opaque)
     pthread_setname_np(pthread_self(), name);
     while (wait_for_work(lane)) ph_lane_run(lane);
     if (lane->graph->replay) ph_replay_rest(lane);
+    pthread_mutex_lock(&lane->graph->done_lock);
+    atomic_store(&lane->ended, true);
+    pthread_cond_broadcast(&lane->graph->done_cond);
+    pthread_mutex_unlock(&lane->graph->done_lock);
     return NULL;
 }
 
 ph_err ph_lane_start(struct ph_lane *lane)
 {
+    atomic_store(&lane->ended, false);
     lane->started = pthread_create(&lane->thread, NULL, lane_main, lane) == 0;
     return lane->started ? PH_OK : PH_ENOMEM;
 }

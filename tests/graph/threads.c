@@ -57,6 +57,21 @@ TEST(offline_every_frame_arrives_in_order_however_the_lanes_run)
     }
 }
 
+TEST(waiting_for_a_graph_that_was_never_started_is_an_error_and_not_its_end)
+{
+    struct ph_graph *g = make("count -> sink", (struct ph_graph_params){ .frames = 3 });
+    CHECK_INT(ph_graph_wait(g, 0), ==, PH_EINVAL);
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EINVAL);
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
+    CHECK_INT(test_seen_count, ==, 3);
+    ph_graph_destroy(&g);
+    g = make("count -> sink", (struct ph_graph_params){ 0 });
+    ph_graph_stop(g);
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_ESTOPPED);
+    ph_graph_destroy(&g);
+}
+
 TEST(a_limit_of_frames_ends_what_is_fed_from_outside)
 {
     test_seen_count = 0;
