@@ -80,23 +80,25 @@ void ph_leave(struct ph_prog *p)
     p->scope[p->scope_len] = '\0';
 }
 
-static void scoped(const struct ph_prog *p, char *text, size_t size, const char *name,
-                   const char *suffix)
+char *ph_prog_scoped(const struct ph_prog *p, char *text, size_t size, const char *name,
+                     const char *suffix)
 {
     snprintf(text, size, "%s%s%s%s", p->scope, p->scope_len ? "." : "", name, suffix);
+    return text;
 }
 
 static const struct ph_weight *find(const struct ph_prog *p, const char *name,
                                     const char *suffix)
 {
     char full[768];
-    scoped(p, full, sizeof full, name, suffix);
-    return p->set ? ph_weights_find(p->set, full) : NULL;
+    return ph_prog_lookup(p, ph_prog_scoped(p, full, sizeof full, name, suffix));
 }
 
 bool ph_has(const struct ph_prog *p, const char *name)
 {
-    return find(p, name, "") != NULL;
+    char full[768];
+    ph_prog_scoped(p, full, sizeof full, name, "");
+    return p->set && ph_weights_find(p->set, full);
 }
 
 static bool is_floating(enum ph_dtype t)
@@ -185,7 +187,7 @@ static ph_val record(struct ph_prog *p, struct ph_step step, const char *name,
         value.dim[i] = dim[i];
     }
     char full[768];
-    scoped(p, full, sizeof full, name ? name : ph_op_name(step.op), "");
+    ph_prog_scoped(p, full, sizeof full, name ? name : ph_op_name(step.op), "");
     step.name = ph_tree_text(p, full, strlen(full));
     step.out = p->value_count;
     step.row = step.residual = PH_NONE;

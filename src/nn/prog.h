@@ -35,6 +35,15 @@ void ph_leave(struct ph_prog *p);
 bool ph_has(const struct ph_prog *p, const char *name); // a tensor of that name in scope
 // The tensor itself as a value, of exactly this shape; a dim of 0 takes any.
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim);
+// What the file must hold under this name in scope, as config.json has it: a tensor that is absent
+// or of another shape is an error naming it, its file and both shapes. Ones at the end of a shape
+// do not count: a linear layer may be stored as a 1x1 convolution.
+void ph_expect(struct ph_prog *p, const char *name, int rank, const int64_t *dim);
+// From here on p only collects: tensors are what ph_expect says, none need exist, and a set in use
+// answers ph_has alone. For lists of tensors, checks and costs; it cannot be planned.
+void ph_prog_collect(struct ph_prog *p);
+// What was expected so far, in order of use; the list lives until the next builder is called.
+int ph_prog_expected(const struct ph_prog *p, const struct ph_weight *const **list);
 // Tensors of `w` that no builder asked for: calls each(name) in order; returns how many.
 int ph_prog_unused(const struct ph_prog *p, const struct ph_weights *w,
                    void (*each)(void *arg, const char *name), void *arg);

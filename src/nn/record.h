@@ -32,12 +32,21 @@ struct ph_prog {
     struct ph_weights **sets; // referenced
     int set_count;
     struct ph_weights *set; // in use now
+    bool collecting;
+    struct ph_weight **expected; // each by itself: steps point at them
+    int expected_count;
     char scope[512];
     size_t scope_len;
     size_t scope_mark[32]; // its length before each ph_enter
     int scope_depth;
     struct ph_fault fault;
 };
+
+// The tensor of that full name: of the set in use, or of those expected when p collects.
+const struct ph_weight *ph_prog_lookup(const struct ph_prog *p, const char *full_name);
+// scope.name + suffix; gives text back.
+char *ph_prog_scoped(const struct ph_prog *p, char *text, size_t size, const char *name,
+                     const char *suffix);
 
 // used[value] = the RARE inputs it hangs on, with PH_EVERY_RUN when it changes each run.
 void ph_prog_trace(const struct ph_prog *p, uint64_t *used);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// Tensors as a config has them, against those of a file.
+#include <string.h>
+
+#include "core/tree.h"
+#include "nn/record.h"
+
+void ph_prog_collect(struct ph_prog *p)
+{
+    p->collecting = true;
+}
+
+int ph_prog_expected(const struct ph_prog *p, const struct ph_weight *const **list)
+{
+    if (list) *list = (const struct ph_weight *const *) p->expected;
+    return p->expected_count;
+}
+
+const struct ph_weight *ph_prog_lookup(const struct ph_prog *p, const char *full_name)
+{
+    if (!p->collecting) return p->set ? ph_weights_find(p->set, full_name) : NULL;
+    // Asked for right after it was expected: the last ones come first.
+    for (int i = p->expected_count - 1; i >= 0; i--)
+        if (strcmp(p->expected[i]->name, full_name) == 0) return p->expected[i];
+    return NULL;
+}
+
+static bool fits(const struct ph_tensor *t, int rank, const int64_t *dim)
+{
+    for (int i = 0; i < rank || i < t->rank; i++)
+        if ((i < rank ? dim[i] : 1) != (i < t->rank ? t->dim[i] : 1)) return false;
+    return true;
+}
+
+// The type of the file's own tensor, so that bytes are counted as stored.
+static enum ph_dtype stored_type(const struct ph_prog *p, const char *full_name)
+{
+    const struct ph_weight *w = p->set ? ph_weights_find(p->set, full_name) : NULL;
+    return w ? w->disk.dtype : PH_F16;
+}
+
+static void collect(struct ph_prog *p, const char *full_name, int rank, const int64_t *dim)
+{
+    struct ph_weight *w = ph_new(p, struct ph_weight, 1);
+    if (w) {
+        w->name = ph_tree_text(w, full_name, strlen(full_name));
+        w->file = "config.json";
+        w->disk.dtype = stored_type(p, full_name);
+        w->disk.rank = rank;
+        memcpy(w->disk.dim, dim, sizeof *dim * (size_t) rank);
+    }
+    if (!w || !w->name || !ph_append(p, p->expected, p->expected_count, w))
+        ph_prog_fail(p, PH_ENOMEM, "out of memory");
+}
+
+void ph_expect(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
+{
+    if (p->fault.code) return;
+    char full[768], got[96], want[96];
+    ph_prog_scoped(p, full, sizeof full, name, "");
+    if (p->collecting) {
+        collect(p, full, rank, dim);
+        return;
+    }
+    const struct ph_weight *w = ph_prog_lookup(p, full);
+    struct ph_tensor t = { .rank = rank };
+    memcpy(t.dim, dim, sizeof *dim * (size_t) rank);
+    ph_tensor_shape(&t, want, sizeof want);
+    if (!w)
+        ph_fail(&p->fault, PH_ENOENT, full, "%s: no tensor %s %s",
+                p->set ? ph_weights_path(p->set) : "no file", full, want);
+    else if (!fits(&w->disk, rank, dim))
+        ph_fail(&p->fault, PH_EFORMAT, full, "%s: %s is %s, expected %s as config.json has it",
+                w->file, full, ph_tensor_shape(&w->disk, got, sizeof got), want);
+}
