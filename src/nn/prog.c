@@ -80,6 +80,11 @@ void ph_leave(struct ph_prog *p)
     p->scope[p->scope_len] = '\0';
 }
 
+const char *ph_scope(const struct ph_prog *p)
+{
+    return p->scope_len ? p->scope : "";
+}
+
 char *ph_prog_scoped(const struct ph_prog *p, char *text, size_t size, const char *name,
                      const char *suffix)
 {

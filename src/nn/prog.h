@@ -32,6 +32,7 @@ void ph_prog_fail(struct ph_prog *p, ph_err code, const char *fmt, ...) PH_PRINT
 void ph_prog_use(struct ph_prog *p, struct ph_weights *w);
 void ph_enter(struct ph_prog *p, const char *fmt, ...) PH_PRINTF(2, 3);
 void ph_leave(struct ph_prog *p);
+const char *ph_scope(const struct ph_prog *p); // "down_blocks.0", "" outside; until it changes
 bool ph_has(const struct ph_prog *p, const char *name); // a tensor of that name in scope
 // The tensor itself as a value, of exactly this shape; a dim of 0 takes any.
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim);
@@ -74,7 +75,8 @@ enum ph_act {
     PH_ACT_GELU_TANH,  // the tanh form
     PH_ACT_QUICK_GELU, // x sigmoid(1.702 x)
     PH_ACT_SIGMOID,
-    PH_ACT_TANH
+    PH_ACT_TANH,
+    PH_ACT_EXP
 };
 enum { PH_NO_BIAS = 1 }; // flags: else a missing "name.bias" is an error
 
