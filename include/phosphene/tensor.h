@@ -37,8 +37,9 @@ PH_API size_t ph_tensor_bytes(const struct ph_tensor *t);
 // "[1, 4, 64, 64]", for messages; gives text back.
 PH_API const char *ph_tensor_shape(const struct ph_tensor *t, char *text, size_t size);
 
-// n elements from one type to another: F16, BF16 round to nearest even, integers saturate. Regions
-// may be the same but may not overlap otherwise.                                    thread: any
+// n elements from one type to another: F16, BF16 and integers round to nearest even, integers
+// saturate and take NaN for 0. Pointers need no alignment. Regions may be the same but may not
+// overlap otherwise.                                                                thread: any
 PH_API void ph_convert(enum ph_dtype to, void *dst, enum ph_dtype from, const void *src,
                        int64_t n);
 

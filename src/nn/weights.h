@@ -12,8 +12,10 @@ struct ph_weights;
 
 struct ph_weight {
     const char *name;
-    const char *file;      // that holds it, for messages
-    struct ph_tensor disk; // as stored: F32, F16, BF16, or an integer type; data is the mapping
+    const char *file; // that holds it, for messages
+    // As stored: F32, F16, BF16, or an integer type; NONE where the file's type has no counterpart
+    // here. data is the mapping and, in files of old writers, not aligned: ph_convert copes.
+    struct ph_tensor disk;
     // Equal keys have equal values, in this process: packed copies are shared by it. Adapters
     // that touch a tensor give it another key.
     uint64_t key;
@@ -34,15 +36,22 @@ size_t ph_weights_bytes(const struct ph_weights *w); // mapped, of all tensors
 const char *ph_weights_path(const struct ph_weights *w);
 const char *ph_weights_metadata(const struct ph_weights *w, const char *key); // or NULL
 
-// Elements [first, first + n) of a floating tensor as F32, adapters applied.  thread: any
+// Elements [first, first + n) of a floating tensor of w as F32, adapters applied; costs in
+// proportion to n. PH_EINVAL for another range, type or set.                        thread: any
 ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight,
                        int64_t first, int64_t n, float *out);
+// PH_EIO when a mapped file was written to or cut since it was opened. A mapping shows what its
+// file becomes, and reading a page that was cut off ends the process (SIGBUS), so whoever is about
+// to read much, such as a plan that packs, asks first. Files that are replaced by renaming, as
+// downloads and ph_weights_save do, stay what they were.                            thread: any
+ph_err ph_weights_check_unchanged(const struct ph_weights *w, struct ph_fault *fault);
 // PH_EFORMAT naming the tensor and the index of the first value that is not finite.
 ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_fault *fault);
 
 // Writes a safetensors file (tests, random weights for benchmarks, quantised copies). Tensors in
 // the order given; `data` may be NULL for tensors filled with seeded normal values of deviation
-// 1/sqrt(fan-in) (dim 1.. of it), so that a model of the true shapes runs without its weights.
+// 1/sqrt(fan-in) (dim 1.. of it), so that a model of the true shapes runs without its weights;
+// integers are zero then. The file appears complete or not at all. fault names path and tensor.
 struct ph_named_tensor {
     const char *name;
     struct ph_tensor tensor;
@@ -75,7 +84,8 @@ ph_err ph_weights_adapt(struct ph_weights *base, enum ph_lora_part part,
 // int8, one scale a row, symmetric: w ~ q * scale[row], |q| <= 127.
 void ph_quantize_i8(const float *w, int64_t rows, int64_t cols, int8_t *q, float *scale);
 // 4 bits in groups of 32 along a row (a tail group is shorter): w ~ (q - 8) * scale[group], two
-// to a byte, low nibble first; rows start at a byte and at a group of their own.
+// to a byte, low nibble first; rows start at a byte and at a group of their own. A scale may be
+// negative.
 #define PH_Q4_GROUP 32
 size_t ph_q4_row_bytes(int64_t cols);
 void ph_quantize_q4(const float *w, int64_t rows, int64_t cols, uint8_t *q, float *scale);
