@@ -66,7 +66,9 @@ static void set_x264(AVCodecContext *ctx, const struct ph_encoder_params *par)
 static void set_vpx(AVCodecContext *ctx)
 {
     av_opt_set(ctx->priv_data, "deadline", "realtime", 0);
-    av_opt_set_int(ctx->priv_data, "cpu-used", 8, 0);
+    // negative: this speed; a positive one is a start from which the encoder slows down as long as
+    // the clock lets it, so that it takes what time there is and no two runs give the same bytes
+    av_opt_set_int(ctx->priv_data, "cpu-used", -8, 0);
     av_opt_set_int(ctx->priv_data, "lag-in-frames", 0, 0);
     av_opt_set_int(ctx->priv_data, "auto-alt-ref", 0, 0);
     ctx->qmin = 2;

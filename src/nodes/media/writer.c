@@ -143,6 +143,7 @@ static bool open_muxer(struct ph_writer *w)
     }
     w->fmt->pb->write_data_type = write_marked;
     w->fmt->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS;
+    w->fmt->flags |= AVFMT_FLAG_BITEXACT; // no random ids: the same pictures give the same file
     w->fmt->flush_packets = 1;
     w->fmt->max_interleave_delta = AV_TIME_BASE; // pictures do not wait longer for their sound
     w->fmt->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
