@@ -3,11 +3,13 @@
 
 #include <phosphene/clock.h>
 
+#include "cli/term.h"
 #include "core/buf.h"
 #include "core/cpu.h"
 #include "core/nearest.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,9 +32,16 @@ struct bench {
     struct ph_buf json; // records, comma-separated
     char name[96];      // of the figure whose interval runs; "" = none
     struct moment begin;
-    int below, noisy, printed, done;
-    int64_t start_ns;
-    bool tty; // stderr is a terminal: progress there
+    int below, noisy, printed;
+    bool counting;
+    const struct bench_group *group;
+
+    struct cli_watch *watch;
+    pthread_mutex_t lock; // of the rest, which the progress line shows
+    bool measuring;
+    int done, total;
+    double done_s, total_s; // about
+    char what[128];
 };
 
 static double seconds(struct timeval t)
@@ -123,19 +132,63 @@ double bench_seconds(const struct bench *b, double s)
     return b->par->quick ? s / 10 : s;
 }
 
-static void progress_clear(const struct bench *b)
+bool bench_counting(const struct bench *b)
 {
-    if (b->tty) fputs("\r\033[K", stderr);
+    return b->counting;
+}
+
+// --- progress
+
+static bool ask(void *opaque, struct cli_progress *p, double *done)
+{
+    struct bench *b = opaque;
+    static char what[sizeof b->what]; // the watch's
+    pthread_mutex_lock(&b->lock);
+    bool shown = b->measuring;
+    snprintf(what, sizeof what, "%s", b->what);
+    *done = b->done;
+    p->total = b->total;
+    p->share = b->total_s > 0 ? b->done_s / b->total_s : 0;
+    pthread_mutex_unlock(&b->lock);
+    p->what = what;
+    return shown;
+}
+
+static void note_done(struct bench *b)
+{
+    b->done += b->measuring;
+    b->done_s += b->measuring ? b->group->figure_s : 0;
+    b->measuring = false;
+}
+
+static void progress_begin(struct bench *b, const char *name)
+{
+    pthread_mutex_lock(&b->lock);
+    note_done(b); // one that ended without a word
+    b->measuring = true;
+    snprintf(b->what, sizeof b->what, "measuring %s:", name);
+    pthread_mutex_unlock(&b->lock);
+}
+
+// Before a line is printed.
+static void progress_end(struct bench *b)
+{
+    pthread_mutex_lock(&b->lock);
+    note_done(b);
+    pthread_mutex_unlock(&b->lock);
+    cli_watch_clear(b->watch);
 }
 
 bool bench_begin(struct bench *b, const char *name)
 {
     if (bench_stopped(b) || !asked_for(b, name)) return false;
+    if (b->counting) {
+        b->total++;
+        b->total_s += b->group->figure_s;
+        return false;
+    }
     snprintf(b->name, sizeof b->name, "%s", name);
-    progress_clear(b);
-    if (b->tty)
-        fprintf(stderr, "measuring %s (%d done in %.0f s)", name, b->done,
-                (double) (ph_now_ns() - b->start_ns) / 1e9);
+    progress_begin(b, name);
     b->begin = moment_now();
     return true;
 }
@@ -207,8 +260,7 @@ bool bench_add(struct bench *b, struct bench_result r)
     if (b->begin.now_ns && others_share(&b->begin) > NOISE_LIMIT) r.noisy = true;
     if (!r.name) r.name = b->name;
     if (!r.unit) r.unit = "";
-    progress_clear(b);
-    b->done++;
+    progress_end(b);
     b->noisy += r.noisy;
     b->below += bar_missed(&r) && !r.noisy;
     add_json(b, &r);
@@ -225,7 +277,8 @@ void bench_skip(struct bench *b, const char *name, const char *why, ...)
     va_start(args, why);
     vsnprintf(text, sizeof text, why, args);
     va_end(args);
-    progress_clear(b);
+    if (b->counting) return;
+    progress_end(b);
     fprintf(b->par->json ? stderr : stdout, "%-34s left out: %s\n", name, text);
     b->begin.now_ns = 0;
     b->name[0] = 0;
@@ -338,18 +391,28 @@ static ph_err check_wanted(const struct bench_params *par, struct ph_fault *faul
     return PH_OK;
 }
 
-ph_err bench_run(const struct bench_params *par, int *below, struct ph_fault *fault)
+static void run_groups(struct bench *b)
 {
-    struct bench b = { .par = par, .tty = isatty(STDERR_FILENO), .start_ns = ph_now_ns() };
-    ph_err ret = check_wanted(par, fault);
-    if (ret < 0) return ret;
     for (const struct bench_group *g = bench_groups; g->name; g++) {
         char prefix[64];
         snprintf(prefix, sizeof prefix, "%s/", g->name);
-        if (!bench_stopped(&b) && (bench_wants(&b, g->name) || bench_wants(&b, prefix)))
-            g->run(&b);
+        b->group = g;
+        if (!bench_stopped(b) && (bench_wants(b, g->name) || bench_wants(b, prefix))) g->run(b);
     }
-    progress_clear(&b);
+}
+
+ph_err bench_run(const struct bench_params *par, int *below, struct ph_fault *fault)
+{
+    struct bench b = { .par = par, .lock = PTHREAD_MUTEX_INITIALIZER, .counting = true };
+    ph_err ret = check_wanted(par, fault);
+    if (ret < 0) return ret;
+    run_groups(&b);
+    b.counting = false;
+    if (!par->quiet)
+        b.watch = cli_watch_begin(
+            &(struct cli_watch_params){ .unit = "figures", .ask = ask, .opaque = &b });
+    run_groups(&b);
+    cli_watch_end(&b.watch);
     if (par->json)
         ret = print_json(&b);
     else

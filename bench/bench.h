@@ -38,6 +38,9 @@ struct bench_result {
 // True when the figure is asked for; then its interval begins: time, own and foreign CPU use.
 // The figure is noisy when other processes held over 10 % of the machine from here to bench_add.
 bool bench_begin(struct bench *b, const char *name);
+// True in a first pass that only counts the figures: bench_begin returns false then, so nothing
+// that takes time should be prepared.
+bool bench_counting(const struct bench *b);
 // True when something that begins with `prefix` is asked for, to share a costly preparation.
 bool bench_wants(const struct bench *b, const char *prefix);
 // Takes down the figure and prints its line. Ends the interval. Returns whether it is noisy.
@@ -67,6 +70,7 @@ double bench_quantile(double *samples, size_t n, double q);
 struct bench_group {
     const char *name, *help;
     void (*run)(struct bench *b);
+    double figure_s; // about how long one takes, for the time left
 };
 extern const struct bench_group bench_groups[]; // name NULL ends it
 
@@ -78,7 +82,7 @@ void bench_memory(struct bench *b); // of the group runtime
 
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all
-    bool json, quick;
+    bool json, quick, quiet;
     const volatile int *stop; // nonzero: end soon; may be NULL
 };
 // Runs the groups. Table or one JSON object on stdout, progress on stderr where that is a

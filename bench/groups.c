@@ -2,8 +2,9 @@
 #include "bench.h"
 
 const struct bench_group bench_groups[] = {
-    { "runtime", "frames per second, overhead, hand-over, clock, memory", bench_runtime },
-    { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels },
-    { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery },
+    { "runtime", "frames per second, overhead, hand-over, clock, memory", bench_runtime, 8 },
+    { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels,
+      0.5 },
+    { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery, 5 },
     { 0 },
 };

@@ -56,10 +56,12 @@ void bench_kernels(struct bench *b)
         double c_ns = 0;
         snprintf(prefix, sizeof prefix, "kernels/%s", c->name);
         if (!bench_wants(b, prefix)) continue;
-        kern_begin(k, c, c->width ? c->width : 1920, c->height ? c->height : 1080, c->args[0],
-                   FILL_RANDOM, -1);
+        k->c = c;
+        if (!bench_counting(b))
+            kern_begin(k, c, c->width ? c->width : 1920, c->height ? c->height : 1080,
+                       c->args[0], FILL_RANDOM, -1);
         for (int i = 0; i < levels; i++) time_level(b, k, &level[i], &c_ns);
-        kern_end(k);
+        if (!bench_counting(b)) kern_end(k);
     }
     if (k) kern_free(k);
     free(k);

@@ -12,6 +12,7 @@ static int run_bench(struct cli_args *args)
     ph_err err = bench_run(&(struct bench_params){ .wanted = args->words,
                                                    .json = cli_flag(args, "json"),
                                                    .quick = cli_flag(args, "quick"),
+                                                   .quiet = cli_flag(args, "quiet"),
                                                    .stop = &cli_signal },
                            &below, &fault);
     if (err < 0) return cli_fault("", NULL, &fault), err == PH_EINVAL ? CLI_USAGE : CLI_FAILED;

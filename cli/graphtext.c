@@ -210,14 +210,24 @@ int cli_graph_source(struct cli_graph *graph, const char *input, bool loop)
 
 // --- -o
 
+bool cli_output_is_film(const char *path)
+{
+    static const char *const films[] = { ".mp4", ".m4v", ".mkv", ".mov", ".webm", NULL };
+    return has_suffix(path, films);
+}
+
+bool cli_output_is_picture(const char *path)
+{
+    static const char *const pictures[] = { ".png", ".jpg", ".jpeg", NULL };
+    return has_suffix(path, pictures);
+}
+
 static int sink_text(const char *output, bool overwrite, char *text, size_t size)
 {
-    static const char *const videos[] = { ".mp4", ".mkv", ".mov", ".webm", NULL };
-    static const char *const pictures[] = { ".png", ".jpg", ".jpeg", NULL };
     char quoted[4400];
     if (is_node_word(output)) return snprintf(text, size, "%s", output), CLI_OK;
     quote(output, quoted, sizeof quoted);
-    bool video = has_suffix(output, videos), picture = has_suffix(output, pictures);
+    bool video = cli_output_is_film(output), picture = cli_output_is_picture(output);
     if (!video && !picture) {
         cli_error(
             "-o writes .mp4, .mkv, .mov, .webm, .png or .jpg, or is a sink node; got \"%s\"",

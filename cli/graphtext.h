@@ -25,4 +25,8 @@ int cli_graph_source(struct cli_graph *graph, const char *input, bool loop);
 int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite);
 int cli_graph_param(struct cli_graph *graph, const char *assignment);
 
+// What a file's name says that it holds.
+bool cli_output_is_film(const char *path);    // .mp4 .mkv .mov .webm
+bool cli_output_is_picture(const char *path); // .png .jpg .jpeg
+
 #endif

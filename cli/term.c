@@ -4,6 +4,7 @@
 
 #include <phosphene/clock.h>
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,12 +145,16 @@ void cli_progress_show(struct cli_progress *p, double done)
     p->drawn_ns = now;
     p->drawn = true;
     double elapsed = (double) (now - p->start_ns) / 1e9, rate = done / elapsed;
+    double share = p->share > 0 ? p->share : p->total > 0 ? done / p->total : 0;
+    bool slow = rate < 0.5;
     char left[32], spent[32];
     fprintf(stderr, "\r%s %.0f", p->what, done);
     if (p->total > 0) fprintf(stderr, " of %.0f", p->total);
-    fprintf(stderr, " %s, %.*f/s, ", p->unit, rate < 10 ? 1 : 0, rate);
-    if (p->total > 0 && rate > 0)
-        fprintf(stderr, "%s left", cli_duration((p->total - done) / rate, left, sizeof left));
+    fprintf(stderr, " %s, %.*f/%s, ", p->unit, rate < 10 ? 1 : 0, slow ? 60 * rate : rate,
+            slow ? "min" : "s");
+    if (share > 0)
+        fprintf(stderr, "%s left",
+                cli_duration(elapsed / share * (1 - share), left, sizeof left));
     else
         fputs(cli_duration(elapsed, spent, sizeof spent), stderr);
     fputs("\033[K", stderr);
@@ -160,4 +165,80 @@ void cli_progress_end(struct cli_progress *p)
 {
     if (p->drawn) fputs("\r\033[K", stderr);
     p->drawn = false;
+}
+
+// --- a thread that shows it
+
+#define LOOK_NS (250 * PH_MS_NS)
+
+struct cli_watch {
+    struct cli_watch_params par;
+    struct cli_progress progress;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool done; // lock
+};
+
+static void *watch_main(void *arg)
+{
+    struct cli_watch *w = arg;
+    pthread_mutex_lock(&w->lock);
+    while (!w->done) {
+        int64_t until = ph_now_ns() + LOOK_NS;
+        struct timespec t = { until / PH_SECOND_NS, until % PH_SECOND_NS };
+        pthread_cond_timedwait(&w->wake, &w->lock, &t);
+        double done = 0;
+        if (w->done) break;
+        if (w->par.ask(w->par.opaque, &w->progress, &done))
+            cli_progress_show(&w->progress, done);
+        else
+            cli_progress_end(&w->progress);
+    }
+    cli_progress_end(&w->progress);
+    pthread_mutex_unlock(&w->lock);
+    return NULL;
+}
+
+struct cli_watch *cli_watch_begin(const struct cli_watch_params *par)
+{
+    if (!isatty(STDERR_FILENO)) return NULL;
+    struct cli_watch *w = calloc(1, sizeof *w);
+    if (!w) return NULL;
+    w->par = *par;
+    cli_progress_begin(&w->progress, par->what, par->unit, 0);
+    pthread_mutex_init(&w->lock, NULL);
+    pthread_condattr_t mono;
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->wake, &mono);
+    pthread_condattr_destroy(&mono);
+    if (!pthread_create(&w->thread, NULL, watch_main, w)) return w;
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w);
+    return NULL;
+}
+
+void cli_watch_clear(struct cli_watch *w)
+{
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    cli_progress_end(&w->progress);
+    pthread_mutex_unlock(&w->lock);
+}
+
+void cli_watch_end(struct cli_watch **out)
+{
+    struct cli_watch *w = *out;
+    *out = NULL;
+    if (!w) return;
+    pthread_mutex_lock(&w->lock);
+    w->done = true;
+    pthread_cond_signal(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+    pthread_join(w->thread, NULL);
+    pthread_mutex_destroy(&w->lock);
+    pthread_cond_destroy(&w->wake);
+    free(w);
 }

@@ -30,6 +30,7 @@ struct ph_log cli_log(bool verbose, bool quiet);
 struct cli_progress {
     const char *what, *unit; // "frames"
     double total;            // 0 = unknown
+    double share;            // of the work that is done, where that is not done / total; 0..1
     int64_t start_ns, drawn_ns;
     bool drawn;
 };
@@ -38,6 +39,20 @@ void cli_progress_begin(struct cli_progress *p, const char *what, const char *un
 // Shows rate and, where the total is known, the time left. At most five times a second.
 void cli_progress_show(struct cli_progress *p, double done);
 void cli_progress_end(struct cli_progress *p); // clears the line
+
+// A progress line beside work that does not come back in between: a thread asks how far it is.
+struct cli_watch;
+struct cli_watch_params {
+    const char *what, *unit; // as in cli_progress
+    // How much is done; may change what p says. false = show nothing now.   thread: the watch's
+    bool (*ask)(void *opaque, struct cli_progress *p, double *done);
+    void *opaque;
+};
+// NULL when stderr is no terminal, or there is no thread: then nothing is shown.
+struct cli_watch *cli_watch_begin(const struct cli_watch_params *par);
+void cli_watch_clear(
+    struct cli_watch *w); // the line goes until ask is true again; NULL: nothing
+void cli_watch_end(struct cli_watch **w);
 
 // "1.5 GB", "12 min", "3.2 s" into text; returns text.
 const char *cli_bytes(double bytes, char *text, size_t size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // phosphene bench: the shape of its records, not the figures.
-#include "program.h"
+#include "terminal.h"
 
 TEST(a_record_has_every_field_under_a_stable_name)
 {
@@ -20,6 +20,28 @@ TEST(a_record_has_every_field_under_a_stable_name)
     CHECK_INT(ph_json_int(ph_json_get(r, "n"), 0), >, 10);
     static const char *const fields[] = { "peer", "ratio", "noisy" };
     for (int i = 0; i < 3; i++) CHECK(ph_json_get(r, fields[i]));
+}
+
+TEST(a_terminal_sees_which_of_how_many_figures_and_the_time_left)
+{
+    const char *text = TERMINAL("bench", "runtime/clock-60-jitter", "kernels/resize-nearest");
+    CHECK_HAS(text, "\rmeasuring runtime/clock-60-jitter: 0 of ");
+    CHECK_HAS(text, " figures, ");
+    text = TERMINAL("bench", "runtime/hand-over", "runtime/clock-60-jitter");
+    CHECK_HAS(text, "\rmeasuring runtime/clock-60-jitter: 2 of 3 figures, ");
+    CHECK_HAS(text, " left");
+    text = TERMINAL("bench", "runtime/clock-60-jitter", "--quiet");
+    CHECK(!strstr(text, "measuring"));
+}
+
+TEST(the_second_figure_of_a_measurement_can_be_had_alone)
+{
+    const struct output *o =
+        PHOSPHENE("bench", "delivery/512-32-viewers-30fps-delivered", "--quick", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *r = ph_json_at(ph_json_get(parse_json(o->out), "results"), 0);
+    CHECK_STR(ph_json_string(ph_json_get(r, "name"), ""),
+              "delivery/512-32-viewers-30fps-delivered");
 }
 
 TEST(a_busy_machine_marks_the_figure_noisy)

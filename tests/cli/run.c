@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 // phosphene run, nodes and doctor as a user meets them.
-#include "program.h"
-
-#include <pty.h>
+#include "terminal.h"
 
 TEST(a_wrong_node_is_shown_with_its_place_and_the_nearest_name)
 {
@@ -256,41 +254,20 @@ TEST(doctor_tells_a_port_in_use_and_a_masked_cpu)
     CHECK_HAS(o->out, "/dev/null/state/phosphene");
 }
 
-// What the program writes to a terminal.
-static const char *on_terminal(const char *graph, const char *frames)
-{
-    static char text[1 << 16];
-    size_t at = 0;
-    int terminal;
-    const char *path = program();
-    temp_dir();
-    setenv("TERM", "xterm", 1);
-    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
-    if (!pid) {
-        execl(path, path, "run", graph, "-n", frames, NULL);
-        _exit(99);
-    }
-    for (ssize_t n; (n = read(terminal, text + at, sizeof text - 1 - at)) > 0;)
-        at += (size_t) n;
-    text[at] = 0;
-    waitpid(pid, NULL, 0);
-    return text;
-}
-
 TEST(a_terminal_sees_rate_and_time_left_after_two_seconds)
 {
-    const char *text = on_terminal("pattern size=64x64 fps=50 -> null", "160");
+    const char *text = TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "160");
     CHECK_HAS(text, " of 160 frames, ");
     CHECK_HAS(text, "/s, ");
     CHECK_HAS(text, " left");
-    CHECK(!strstr(on_terminal("pattern size=64x64 fps=50 -> null", "20"), " left"));
+    CHECK(!strstr(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "20"), " left"));
 }
 
 TEST(no_color_is_honoured_on_a_terminal)
 {
-    CHECK_HAS(on_terminal("patern -> null", "1"), "\033[31m");
+    CHECK_HAS(TERMINAL("run", "patern -> null", "-n", "1"), "\033[31m");
     setenv("NO_COLOR", "1", 1);
-    CHECK(!strchr(on_terminal("patern -> null", "1"), '\033'));
+    CHECK(!strchr(TERMINAL("run", "patern -> null", "-n", "1"), '\033'));
 }
 
 // --- files
