@@ -58,11 +58,11 @@ void ph_expect(struct ph_prog *p, const char *name, int rank, const int64_t *dim
     if (p->fault.code) return;
     char full[768], got[96], want[96];
     ph_prog_scoped(p, full, sizeof full, name, "");
-    if (p->collecting) {
+    const struct ph_weight *w = ph_prog_lookup(p, full);
+    if (p->collecting && !w) {
         collect(p, full, rank, dim);
         return;
     }
-    const struct ph_weight *w = ph_prog_lookup(p, full);
     struct ph_tensor t = { .rank = rank };
     memcpy(t.dim, dim, sizeof *dim * (size_t) rank);
     ph_tensor_shape(&t, want, sizeof want);
