@@ -116,13 +116,14 @@ struct ph_kernel {
 
 struct ph_backend {
     const char *name;
-    const struct ph_kernel *const *kernels; // NULL-terminated
+    // Sets the device's name, threads and kernels; runs on the device's thread.
     ph_err (*open)(struct ph_device *device, const char *options, struct ph_fault *fault);
     void (*close)(struct ph_device *device);
     void *(*alloc)(struct ph_device *device, size_t size); // zeroed, aligned to 64; or NULL
     void (*release)(struct ph_device *device, void *memory, size_t size);
     void (*upload)(struct ph_device *device, void *dst, const void *src, size_t size);
     void (*download)(struct ph_device *device, void *dst, const void *src, size_t size);
+    void (*move)(struct ph_device *device, void *dst, const void *src, size_t size);
     void (*finish)(struct ph_device *device); // waits until every step run so far is done
 };
 extern const struct ph_backend ph_backend_cpu;

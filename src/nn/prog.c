@@ -139,9 +139,10 @@ static const struct ph_weight *need_vector(struct ph_prog *p, const char *name,
     return NULL;
 }
 
-static bool is_used(const struct ph_prog *p, const struct ph_weight *w)
+// By one of the first `steps` steps.
+static bool is_used(const struct ph_prog *p, const struct ph_weight *w, int steps)
 {
-    for (int i = 0; i < p->step_count; i++)
+    for (int i = 0; i < steps; i++)
         if (p->steps[i].weight == w || p->steps[i].bias == w) return true;
     return false;
 }
@@ -152,7 +153,7 @@ int ph_prog_unused(const struct ph_prog *p, const struct ph_weights *w,
     int unused = 0;
     for (int i = 0; i < ph_weights_count(w); i++) {
         const struct ph_weight *one = ph_weights_at(w, i);
-        if (is_used(p, one)) continue;
+        if (is_used(p, one, p->step_count)) continue;
         unused++;
         if (each) each(arg, one->name);
     }
@@ -245,13 +246,13 @@ static bool same_shape(const struct ph_prog *p, ph_val a, ph_val b)
 
 // ------------------------------------------------------------------------------ ports
 static ph_val add_port(struct ph_prog *p, enum ph_port_kind kind, const char *name,
-                       enum ph_rate rate, ph_val value)
+                       uint64_t bit, ph_val value)
 {
     if (broken(p)) return PH_NONE;
     for (int i = 0; i < p->port_count; i++)
         if (strcmp(p->ports[i].name, name) == 0)
             ph_prog_fail(p, PH_EINVAL, "two ports are called \"%s\"", name);
-    struct ph_port port = { kind, ph_tree_text(p, name, strlen(name)), value, PH_NONE, rate };
+    struct ph_port port = { kind, ph_tree_text(p, name, strlen(name)), value, PH_NONE, bit };
     if (!port.name || !ph_append(p, p->ports, p->port_count, port))
         ph_prog_fail(p, PH_ENOMEM, "out of memory");
     return broken(p) ? PH_NONE : value;
@@ -262,7 +263,7 @@ static uint64_t bit_of(const struct ph_prog *p, enum ph_rate rate)
 {
     int rare = 0;
     for (int i = 0; i < p->port_count; i++)
-        rare += p->ports[i].kind == PH_PORT_INPUT && p->ports[i].rate == PH_RARE;
+        rare += p->ports[i].bit != 0 && p->ports[i].bit != PH_EVERY_RUN;
     return rate == PH_RARE && rare < 63 ? 1ull << rare : PH_EVERY_RUN;
 }
 
@@ -271,13 +272,14 @@ ph_val ph_input(struct ph_prog *p, const char *name, enum ph_rate rate, enum ph_
 {
     if (is_floating(dtype)) dtype = PH_F32;
     struct ph_step step = { .op = PH_OP_INPUT, .inputs_used = bit_of(p, rate) };
-    return add_port(p, PH_PORT_INPUT, name, rate, record(p, step, name, dtype, rank, dim));
+    return add_port(p, PH_PORT_INPUT, name, step.inputs_used,
+                    record(p, step, name, dtype, rank, dim));
 }
 
 ph_val ph_state(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
 {
     struct ph_step step = { .op = PH_OP_STATE, .inputs_used = PH_EVERY_RUN };
-    return add_port(p, PH_PORT_STATE, name, PH_EACH, record(p, step, name, PH_F32, rank, dim));
+    return add_port(p, PH_PORT_STATE, name, 0, record(p, step, name, PH_F32, rank, dim));
 }
 
 void ph_store(struct ph_prog *p, ph_val state, ph_val x)
@@ -294,12 +296,12 @@ void ph_store(struct ph_prog *p, ph_val state, ph_val x)
 
 void ph_output(struct ph_prog *p, const char *name, ph_val x)
 {
-    add_port(p, PH_PORT_OUTPUT, name, PH_EACH, x);
+    add_port(p, PH_PORT_OUTPUT, name, 0, x);
 }
 
 void ph_tap(struct ph_prog *p, const char *name, ph_val x)
 {
-    add_port(p, PH_PORT_TAP, name, PH_EACH, x);
+    add_port(p, PH_PORT_TAP, name, 0, x);
 }
 
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
@@ -709,7 +711,7 @@ void ph_prog_cost(const struct ph_prog *p, struct ph_prog_cost *cost)
         *(rare ? &cost->rare : &cost->each) += s->flops;
         for (int k = 0; k < 2; k++) {
             const struct ph_weight *w = k ? s->bias : s->weight;
-            if (!w) continue;
+            if (!w || is_used(p, w, i)) continue;
             cost->params += ph_tensor_count(&w->disk);
             cost->weight_bytes += (int64_t) ph_tensor_bytes(&w->disk);
         }

@@ -18,8 +18,8 @@ struct ph_port {
     enum ph_port_kind kind;
     const char *name;
     ph_val value;
-    ph_val stored;     // state: what it becomes when the run ends; PH_NONE = stays
-    enum ph_rate rate; // input
+    ph_val stored; // state: what it becomes when the run ends; PH_NONE = stays
+    uint64_t bit;  // RARE input: its own in inputs_used
 };
 
 struct ph_prog {

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+// The CPU as a device: threads, memory, and the kernels in the order of files.
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
+
+#include "core/cpu.h"
+#include "nn/cpu/kernels.h"
+#include "nn/plan_priv.h"
+
+// ------------------------------------------------------------------------------ options
+struct options {
+    int threads;
+    bool pin, plain;
+};
+
+static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
+{
+    *o = (struct options){ .threads = ph_cpu_count() };
+    while (*text) {
+        size_t len = strcspn(text, ",");
+        char *end = NULL;
+        if (len > 8 && strncmp(text, "threads=", 8) == 0) {
+            o->threads = (int) strtol(text + 8, &end, 10);
+            if (end != text + len || o->threads < 1 || o->threads > 1024)
+                return ph_fail(fault, PH_EINVAL, "device", "threads=%.*s: expected 1 to 1024",
+                               (int) len - 8, text + 8);
+        } else if (len == 3 && strncmp(text, "pin", len) == 0) {
+            o->pin = true;
+        } else if (len == 5 && strncmp(text, "plain", len) == 0) {
+            o->plain = true;
+        } else {
+            return ph_fail(fault, PH_EINVAL, "device",
+                           "cpu has no option \"%.*s\"; there are threads=N, pin, plain",
+                           (int) len, text);
+        }
+        text += len + (text[len] == ',');
+    }
+    return PH_OK;
+}
+
+// ------------------------------------------------------------------------------ threads
+// Thread i of the team to the i-th processor this process may use.
+static void pin_threads(int threads)
+{
+#if defined(_OPENMP)
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) return;
+#pragma omp parallel num_threads(threads)
+    {
+        int want = omp_get_thread_num() % CPU_COUNT(&all);
+        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+            if (!CPU_ISSET(cpu, &all) || want--) continue;
+            cpu_set_t one;
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            sched_setaffinity(0, sizeof one, &one);
+            break;
+        }
+    }
+#endif
+}
+
+// ------------------------------------------------------------------------------ the device
+static void list_kernels(struct ph_device *d, bool plain)
+{
+    const struct ph_kernel *const *const lists[] = {
+        ph_cpu_plain, ph_cpu_attention, ph_cpu_norm,
+        ph_cpu_chain, ph_cpu_winograd,  ph_cpu_onednn,
+    };
+    int used = plain ? 1 : (int) (sizeof lists / sizeof *lists), n = 0;
+    for (int i = 0; i < used; i++)
+        for (const struct ph_kernel *const *k = lists[i]; *k && n < PH_DEVICE_KERNELS; k++)
+            d->kernels[n++] = *k;
+}
+
+static ph_err cpu_open(struct ph_device *d, const char *text, struct ph_fault *fault)
+{
+    struct options o;
+    ph_err ret = parse(text, &o, fault);
+    if (ret < 0) return ret;
+#if defined(_OPENMP)
+    d->threads = o.threads;
+    omp_set_num_threads(o.threads); // of teams that this thread makes: the device's
+    if (o.pin) pin_threads(o.threads);
+#else
+    d->threads = 1;
+#endif
+    list_kernels(d, o.plain);
+    unsigned cpu = ph_cpu_flags();
+    snprintf(d->name, sizeof d->name, "cpu: %d thread%s, %s%s%s, %s", d->threads,
+             d->threads == 1 ? "" : "s", ph_cpu_level(), cpu & PH_CPU_BF16 ? " bf16" : "",
+             cpu & PH_CPU_VNNI ? " vnni" : "", o.plain ? "plain C" : ph_cpu_onednn_name());
+    return PH_OK;
+}
+
+static void cpu_close(struct ph_device *d)
+{
+    (void) d;
+}
+
+// Large blocks in huge pages where the system has them: weights are read from end to end.
+enum { HUGE = 2 << 20 };
+
+static void *cpu_alloc(struct ph_device *d, size_t size)
+{
+    (void) d;
+    if (size < HUGE) {
+        size_t rounded = (size + 63) / 64 * 64;
+        void *memory = aligned_alloc(64, rounded ? rounded : 64);
+        return memory ? memset(memory, 0, rounded) : NULL;
+    }
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    madvise(memory, size, MADV_HUGEPAGE);
+    return memory;
+}
+
+static void cpu_release(struct ph_device *d, void *memory, size_t size)
+{
+    (void) d;
+    if (size < HUGE)
+        free(memory);
+    else
+        munmap(memory, size);
+}
+
+static void cpu_copy(struct ph_device *d, void *dst, const void *src, size_t size)
+{
+    (void) d;
+    memmove(dst, src, size);
+}
+
+static void cpu_finish(struct ph_device *d)
+{
+    (void) d; // every kernel returns when it is done
+}
+
+const struct ph_backend ph_backend_cpu = {
+    .name = "cpu",
+    .open = cpu_open,
+    .close = cpu_close,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .move = cpu_copy,
+    .finish = cpu_finish,
+};

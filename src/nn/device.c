@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// Devices: one thread that runs plans in turn, the arena they share, the cache of packed weights.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "nn/plan_priv.h"
+
+static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct ph_device *list;
+
+// ------------------------------------------------------------------------------ the thread
+static void *device_thread(void *arg)
+{
+    struct ph_device *d = arg;
+    pthread_mutex_lock(&d->lock);
+    for (;;) {
+        while (!d->job && !d->quit) pthread_cond_wait(&d->wake, &d->lock);
+        if (d->quit) break;
+        void (*job)(void *) = d->job;
+        pthread_mutex_unlock(&d->lock);
+        job(d->job_arg);
+        pthread_mutex_lock(&d->lock);
+        d->job = NULL;
+        pthread_cond_broadcast(&d->done);
+    }
+    pthread_mutex_unlock(&d->lock);
+    return NULL;
+}
+
+void ph_device_call(struct ph_device *d, void (*fn)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&d->lock);
+    uint64_t ticket = d->ticket++;
+    while (d->serving != ticket) pthread_cond_wait(&d->done, &d->lock);
+    d->job = fn;
+    d->job_arg = arg;
+    pthread_cond_signal(&d->wake);
+    while (d->job) pthread_cond_wait(&d->done, &d->lock);
+    d->serving++;
+    pthread_cond_broadcast(&d->done);
+    pthread_mutex_unlock(&d->lock);
+}
+
+ph_err ph_device_reserve(struct ph_device *d, size_t size)
+{
+    if (size <= d->arena_size) return PH_OK;
+    void *arena = d->backend->alloc(d, size);
+    if (!arena) return PH_ENOMEM;
+    if (d->arena) d->backend->release(d, d->arena, d->arena_size);
+    d->arena = arena;
+    d->arena_size = size;
+    return PH_OK;
+}
+
+// ------------------------------------------------------------------------------ open, close
+static void destroy(struct ph_device *d)
+{
+    if (d->has_thread) {
+        pthread_mutex_lock(&d->lock);
+        d->quit = true;
+        pthread_cond_signal(&d->wake);
+        pthread_mutex_unlock(&d->lock);
+        pthread_join(d->thread, NULL);
+    }
+    if (d->arena) d->backend->release(d, d->arena, d->arena_size);
+    if (d->own) d->backend->close(d);
+    pthread_cond_destroy(&d->wake);
+    pthread_cond_destroy(&d->done);
+    pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->packs_lock);
+    free(d);
+}
+
+struct opening {
+    struct ph_device *device;
+    const char *options;
+    struct ph_fault *fault;
+    ph_err ret;
+};
+
+// On the device's own thread, since the threads of OpenMP belong to the one that makes them.
+static void open_backend(void *arg)
+{
+    struct opening *o = arg;
+    o->ret = o->device->backend->open(o->device, o->options, o->fault);
+}
+
+static ph_err create(const char *spec, struct ph_device **out, struct ph_fault *fault)
+{
+    const char *colon = strchrnul(spec, ':');
+    if (strncmp(spec, "cpu", (size_t) (colon - spec)) != 0 || colon - spec != 3)
+        return ph_fail(fault, PH_EINVAL, "device",
+                       "no device \"%s\"; this build has \"cpu\" (cpu:threads=N,pin)", spec);
+    struct ph_device *d = calloc(1, sizeof *d);
+    if (!d) return PH_ENOMEM;
+    d->backend = &ph_backend_cpu;
+    d->refs = 1;
+    snprintf(d->spec, sizeof d->spec, "%s", spec);
+    pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->packs_lock, NULL);
+    pthread_cond_init(&d->wake, NULL);
+    pthread_cond_init(&d->done, NULL);
+    struct opening o = { d, *colon ? colon + 1 : "", fault, PH_ENOMEM };
+    d->has_thread = pthread_create(&d->thread, NULL, device_thread, d) == 0;
+    if (d->has_thread) ph_device_call(d, open_backend, &o);
+    if (o.ret < 0) {
+        destroy(d);
+        return o.ret == PH_ENOMEM ? ph_fail(fault, PH_ENOMEM, "device", "out of memory")
+                                  : o.ret;
+    }
+    *out = d;
+    return PH_OK;
+}
+
+ph_err ph_device_open(const char *spec, struct ph_device **out, struct ph_fault *fault)
+{
+    if (!spec || !*spec) spec = "cpu";
+    *out = NULL;
+    if (strlen(spec) >= sizeof list->spec)
+        return ph_fail(fault, PH_EINVAL, "device", "the name of a device is too long");
+    pthread_mutex_lock(&list_lock);
+    struct ph_device *d = list;
+    while (d && strcmp(d->spec, spec) != 0) d = d->next;
+    ph_err ret = PH_OK;
+    if (d) {
+        d->refs++;
+    } else if ((ret = create(spec, &d, fault)) == PH_OK) {
+        d->next = list;
+        list = d;
+    }
+    pthread_mutex_unlock(&list_lock);
+    *out = d;
+    return ret;
+}
+
+struct ph_device *ph_device_ref(struct ph_device *d)
+{
+    pthread_mutex_lock(&list_lock);
+    d->refs++;
+    pthread_mutex_unlock(&list_lock);
+    return d;
+}
+
+void ph_device_unref(struct ph_device **device)
+{
+    struct ph_device *d = *device;
+    *device = NULL;
+    if (!d) return;
+    pthread_mutex_lock(&list_lock);
+    bool last = --d->refs == 0;
+    if (last) {
+        struct ph_device **at = &list;
+        while (*at != d) at = &(*at)->next;
+        *at = d->next;
+    }
+    pthread_mutex_unlock(&list_lock);
+    if (last) destroy(d);
+}
+
+const char *ph_device_name(const struct ph_device *d)
+{
+    return d->name;
+}
+
+// ------------------------------------------------------------------------------ packed weights
+// Entries are found under the lock and filled outside it; only the device's thread fills, so no
+// two threads ever fill one.
+static struct ph_packed *pack_find(struct ph_device *d, uint64_t key, const char *how)
+{
+    struct ph_packed *e = d->packs;
+    while (e && !(e->key == key && strcmp(e->how, how) == 0)) e = e->next;
+    return e;
+}
+
+static void pack_free(struct ph_device *d, struct ph_packed *e)
+{
+    if (e->pack.data) d->backend->release(d, e->pack.data, e->pack.size);
+    free(e->how);
+    free(e);
+}
+
+ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
+                   const struct ph_weight *weight, const char *how, size_t size,
+                   ph_pack_make make, void *arg, const struct ph_pack **out,
+                   struct ph_fault *fault)
+{
+    pthread_mutex_lock(&d->packs_lock);
+    struct ph_packed *e = pack_find(d, weight->key, how);
+    if (e) e->refs++;
+    pthread_mutex_unlock(&d->packs_lock);
+    if (!e) {
+        ph_err ret = PH_ENOMEM;
+        e = calloc(1, sizeof *e);
+        if (e && (e->how = strdup(how)) && (e->pack.data = d->backend->alloc(d, size))) {
+            e->pack.size = size;
+            e->key = weight->key;
+            e->refs = 1;
+            ret = make(arg, step, e->pack.data, size, fault);
+        }
+        if (ret < 0) {
+            if (e) pack_free(d, e);
+            return ret == PH_ENOMEM ? ph_fail(fault, ret, weight->name,
+                                              "%s: out of memory packing %s (%zu MB)",
+                                              weight->file, weight->name, size >> 20)
+                                    : ret;
+        }
+        pthread_mutex_lock(&d->packs_lock);
+        e->next = d->packs;
+        d->packs = e;
+        pthread_mutex_unlock(&d->packs_lock);
+    }
+    *out = &e->pack;
+    return PH_OK;
+}
+
+void ph_pack_put(struct ph_device *d, const struct ph_pack *pack)
+{
+    if (!pack) return;
+    struct ph_packed *e = (struct ph_packed *) pack; // its first member
+    pthread_mutex_lock(&d->packs_lock);
+    bool last = --e->refs == 0;
+    if (last) {
+        struct ph_packed **at = &d->packs;
+        while (*at != e) at = &(*at)->next;
+        *at = e->next;
+    }
+    pthread_mutex_unlock(&d->packs_lock);
+    if (last) pack_free(d, e);
+}
+
+static ph_err make_f32(void *arg, const struct ph_step *step, void *data, size_t size,
+                       struct ph_fault *fault)
+{
+    const struct ph_weight *w = arg;
+    ph_err ret = ph_weights_read(step->set, w, 0, ph_tensor_count(&w->disk), data);
+    return ret < 0 ? ph_fail(fault, ret, w->name, "%s: cannot read %s", w->file, w->name) : ret;
+}
+
+ph_err ph_pack_f32(struct ph_device *d, const struct ph_step *step,
+                   const struct ph_weight *weight, const struct ph_pack **out,
+                   struct ph_fault *fault)
+{
+    size_t size = (size_t) ph_tensor_count(&weight->disk) * sizeof(float);
+    return ph_pack_get(d, step, weight, "f32", size, make_f32, (void *) weight, out, fault);
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+#include "nn/tune.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <phosphene/clock.h>
+
+#include "core/cpu.h"
+
+// ------------------------------------------------------------------------------ the file
+// One line an answer: "<kernel>\t<GFLOP/s>\t<layer>\n"; the last one for a layer counts.
+static bool file_path(char *path, size_t size)
+{
+    const char *own = getenv("PH_KERNELS"), *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    int n;
+    if (own)
+        n = snprintf(path, size, "%s", own);
+    else if (cache && *cache)
+        n = snprintf(path, size, "%s/phosphene/kernels.txt", cache);
+    else
+        n = snprintf(path, size, "%s/.cache/phosphene/kernels.txt", home ? home : "");
+    return n > 0 && (size_t) n < size && *path == '/';
+}
+
+// What the answer depends on.
+static void describe(char *text, size_t size, const struct ph_plan *plan,
+                     const struct ph_step *s)
+{
+    const struct ph_place *x = &plan->place[s->in[0]], *y = &plan->place[s->out];
+    char cpu[128];
+    int n = snprintf(text, size, "%s %s %s->%s threads=%d", ph_op_name(s->op),
+                     ph_precision_name(plan->precision), ph_dtype_name(x->dtype),
+                     ph_dtype_name(y->dtype), plan->device->threads);
+    for (int i = 0; i < x->rank; i++)
+        n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ',
+                      (long long) x->dim[i]);
+    for (int i = 0; s->weight && i < s->weight->disk.rank; i++)
+        n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ',
+                      (long long) s->weight->disk.dim[i]);
+    snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d on %s, %s", s->conv.stride,
+             s->act, s->residual != PH_NONE, ph_cpu_model(cpu, sizeof cpu), ph_cpu_level());
+}
+
+static const struct ph_kernel *recall(const char *layer, const struct ph_kernel *const *fit,
+                                      int n)
+{
+    const struct ph_kernel *found = NULL;
+    char path[4096], line[1024];
+    FILE *file = file_path(path, sizeof path) ? fopen(path, "re") : NULL;
+    if (!file) return NULL;
+    while (fgets(line, sizeof line, file)) {
+        char *speed = strchr(line, '\t'), *of = speed ? strchr(speed + 1, '\t') : NULL;
+        if (!of) continue;
+        *speed = '\0';
+        of[strcspn(of, "\n")] = '\0';
+        if (strcmp(of + 1, layer) != 0) continue;
+        for (int i = 0; i < n; i++)
+            if (strcmp(fit[i]->name, line) == 0) found = fit[i];
+    }
+    fclose(file);
+    return found;
+}
+
+// Best effort: what cannot be written is measured again.
+static void remember(const char *layer, const struct ph_kernel *kernel, double speed)
+{
+    char path[4096];
+    if (!file_path(path, sizeof path)) return;
+    for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        mkdir(path, 0755);
+        *slash = '/';
+    }
+    FILE *file = fopen(path, "ae");
+    if (!file) return;
+    fprintf(file, "%s\t%.1f\t%s\n", kernel->name, speed, layer);
+    fclose(file);
+}
+
+// ------------------------------------------------------------------------------ measuring
+struct trial {
+    struct ph_plan *plan;
+    struct ph_step step;
+    struct ph_place *place; // a copy whose values lie in `memory`
+    void *memory[PH_STEP_READS + 1];
+    size_t bytes[PH_STEP_READS + 1];
+    ph_val values[PH_STEP_READS + 1];
+    int count;
+};
+
+static void trial_end(struct trial *t)
+{
+    struct ph_device *d = t->plan->device;
+    for (int i = 0; i < t->count; i++)
+        if (t->memory[i]) d->backend->release(d, t->memory[i], t->bytes[i]);
+    free(t->place);
+}
+
+static bool trial_begin(struct trial *t, struct ph_plan *plan, const struct ph_step *s)
+{
+    struct ph_device *d = plan->device;
+    *t = (struct trial){ .plan = plan, .step = *s };
+    t->place = malloc((size_t) plan->value_count * sizeof *t->place);
+    if (!t->place) return false;
+    memcpy(t->place, plan->place, (size_t) plan->value_count * sizeof *t->place);
+    int n = ph_step_reads(s, t->values);
+    t->values[n++] = s->out;
+    for (; t->count < n; t->count++) {
+        struct ph_place *p = &t->place[t->values[t->count]];
+        size_t bytes = (size_t) p->count * ph_dtype_size(p->dtype);
+        t->bytes[t->count] = bytes;
+        p->data = t->memory[t->count] = d->backend->alloc(d, bytes);
+        if (!p->data) return false;
+    }
+    return true;
+}
+
+// The best of a few runs; 0 when the kernel cannot be made.
+static int64_t time_kernel(struct trial *t, const struct ph_kernel *kernel)
+{
+    struct ph_device *d = t->plan->device;
+    struct ph_step step = t->step;
+    struct ph_run run = { .place = t->place, .threads = d->threads };
+    int64_t best = 0;
+    step.kernel = kernel;
+    if (kernel->prepare && kernel->prepare(d, &step, t->place, t->plan->precision, NULL) < 0)
+        return 0;
+    run.scratch = step.scratch ? d->backend->alloc(d, step.scratch) : NULL;
+    if (run.scratch || !step.scratch) {
+        kernel->run(&step, &run); // the first touches its memory
+        for (int i = 0; i < 4; i++) {
+            int64_t begin = ph_now_ns();
+            kernel->run(&step, &run);
+            d->backend->finish(d);
+            int64_t ns = ph_now_ns() - begin;
+            if (!best || ns < best) best = ns;
+        }
+    }
+    if (run.scratch) d->backend->release(d, run.scratch, step.scratch);
+    if (kernel->finish) kernel->finish(d, &step);
+    return best;
+}
+
+static const struct ph_kernel *measure(struct ph_plan *plan, const struct ph_step *s,
+                                       const struct ph_kernel *const *fit, int n,
+                                       const char *layer)
+{
+    struct trial t;
+    const struct ph_kernel *best = NULL;
+    int64_t least = 0;
+    bool begun = trial_begin(&t, plan, s);
+    for (int i = 0; begun && i < n; i++) {
+        int64_t ns = time_kernel(&t, fit[i]);
+        if (!ns || (best && ns >= least)) continue;
+        best = fit[i];
+        least = ns;
+    }
+    trial_end(&t);
+    if (best) remember(layer, best, s->flops / (double) least);
+    return best;
+}
+
+// ------------------------------------------------------------------------------ choosing
+// Only what is a quarter as quick as the best by its own account is worth a run.
+const struct ph_kernel *ph_tune_choose(struct ph_plan *plan, const struct ph_step *s)
+{
+    const struct ph_kernel *fit[PH_TUNE_KERNELS], *best = NULL;
+    double speed[PH_TUNE_KERNELS], most = 0;
+    int n = 0;
+    for (const struct ph_kernel *const *k = plan->device->kernels; *k; k++) {
+        if ((*k)->op != s->op) continue;
+        double expected = (*k)->fits(s, plan->place, plan->precision);
+        if (expected <= 0) continue;
+        if (expected > most) {
+            most = expected;
+            best = *k;
+        }
+        if (n == PH_TUNE_KERNELS) continue;
+        fit[n] = *k;
+        speed[n++] = expected;
+    }
+    int worth = 0;
+    for (int i = 0; i < n; i++)
+        if (speed[i] * 4 >= most) fit[worth++] = fit[i];
+    if (worth < 2 || s->flops <= 0) return best;
+    char layer[512];
+    describe(layer, sizeof layer, plan, s);
+    const struct ph_kernel *known = recall(layer, fit, worth);
+    if (!known && (plan->flags & PH_PLAN_TUNE)) known = measure(plan, s, fit, worth, layer);
+    return known ? known : best;
+}
