@@ -45,11 +45,11 @@ size_t ph_q4_row_bytes(int64_t cols)
 }
 
 // The sum of squared errors of a group with this scale.
-static float group_error(const float *w, int64_t n, float scale, float inverse)
+static double group_error(const float *w, int64_t n, float scale, float inverse)
 {
-    float sum = 0;
+    double sum = 0; // squares of large values leave float's range
     for (int64_t i = 0; i < n; i++) {
-        float d = w[i] - (float) nearest_within(w[i] * inverse, -8, 7) * scale;
+        double d = w[i] - (double) nearest_within(w[i] * inverse, -8, 7) * scale;
         sum += d * d;
     }
     return sum;
@@ -59,7 +59,8 @@ static float group_error(const float *w, int64_t n, float scale, float inverse)
 // whichever leaves the smaller error; a tie takes the first.
 static float group_scale(const float *w, int64_t n, float *inverse)
 {
-    float most = largest(w, n), sign = 1, best = INFINITY, chosen = 0;
+    float most = largest(w, n), sign = 1, chosen = 0;
+    double best = INFINITY;
     for (int64_t i = 0; i < n; i++)
         if (fabsf(w[i]) == most) {
             sign = w[i] < 0 ? 1.0f : -1.0f;
@@ -68,7 +69,7 @@ static float group_scale(const float *w, int64_t n, float *inverse)
     *inverse = 0;
     for (float steps = 8; steps >= 7; steps -= 0.5f) {
         float trial_inverse, trial = sign * scale_of(most, steps, &trial_inverse);
-        float error = group_error(w, n, trial, sign * trial_inverse);
+        double error = group_error(w, n, trial, sign * trial_inverse);
         if (!(error < best)) continue;
         best = error;
         chosen = trial;

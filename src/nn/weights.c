@@ -216,7 +216,7 @@ static ph_err open_sharded(struct ph_weights *w, struct ph_fault *fault)
     w->tensors = calloc((size_t) map->count + 1, sizeof *w->tensors);
     if (!w->tensors) PH_TRY(no_memory(fault));
     for (const struct ph_json *m = map->child; m; m = m->next) {
-        struct ph_safetensors *st;
+        struct ph_safetensors *st = NULL;
         PH_TRY(shard_of(w, ph_json_string(m, NULL), &st, fault));
         const struct ph_weight *found = find_in(st->tensors, st->count, m->key);
         if (!found)
@@ -332,20 +332,25 @@ static bool is_float(enum ph_dtype t)
     return t == PH_F32 || t == PH_F16 || t == PH_BF16;
 }
 
+// Sets may be adapted more than once: the tensors of each are in its base's order.
+static void add_terms(const struct ph_weights *w, int64_t index, int64_t first, int64_t n,
+                      float *out)
+{
+    if (w->base) add_terms(w->base, index, first, n, out);
+    const struct ph_term *t = w->terms ? w->terms[index] : NULL;
+    for (; t; t = t->next) ph_term_add(t, first, n, out);
+}
+
 ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight,
                        int64_t first, int64_t n, float *out)
 {
     enum ph_dtype dtype = weight->disk.dtype;
-    if (!is_float(dtype) || first < 0 || n < 0 || first > ph_tensor_count(&weight->disk) - n)
+    if (weight < w->tensors || weight >= w->tensors + w->count || !is_float(dtype) ||
+        first < 0 || n < 0 || first > ph_tensor_count(&weight->disk) - n)
         return PH_EINVAL;
     const char *data = (const char *) weight->disk.data + (size_t) first * ph_dtype_size(dtype);
     ph_convert(PH_F32, out, dtype, data, n);
-    if (!w->terms || !n) return PH_OK;
-    if (weight < w->tensors || weight >= w->tensors + w->count) return PH_EINVAL;
-    for (const struct ph_term *t = w->terms[weight - w->tensors]; t; t = t->next) {
-        ph_err ret = ph_term_add(t, first, n, out);
-        if (ret < 0) return ret;
-    }
+    if (n) add_terms(w, weight - w->tensors, first, n, out);
     return PH_OK;
 }
 

@@ -48,7 +48,7 @@ struct ph_term {
 };
 
 // out += elements [first, first + n) of the addition.
-ph_err ph_term_add(const struct ph_term *t, int64_t first, int64_t n, float *out);
+void ph_term_add(const struct ph_term *t, int64_t first, int64_t n, float *out);
 void ph_term_free(struct ph_term *t);
 
 struct ph_weights {

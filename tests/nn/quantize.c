@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT
+// Quantised weights: errors within half a step, places as the header says.
+#include "nn/weights.h"
+
+#include "nn/rng.h"
+#include "test.h"
+
+enum { ROWS = 7, COLS = 77 }; // groups of 32, 32, 13
+
+static float w[ROWS * COLS], back[ROWS * COLS];
+
+static void fill(void)
+{
+    ph_rng_normal(3, 0, 0, ROWS * COLS, w);
+    for (int c = 0; c < COLS; c++) {
+        w[1 * COLS + c] = 0;
+        w[2 * COLS + c] *= 1e-30f;
+        w[3 * COLS + c] *= 1e30f;
+        w[4 * COLS + c] = fabsf(w[4 * COLS + c]);
+        w[5 * COLS + c] = -3;
+        w[6 * COLS + c] *= 1e-45f; // subnormal: no scale
+    }
+}
+
+static float largest(const float *v, int n)
+{
+    float most = 0;
+    for (int i = 0; i < n; i++) most = fmaxf(most, fabsf(v[i]));
+    return most;
+}
+
+TEST(int8_is_within_half_a_step_of_its_row)
+{
+    int8_t q[ROWS * COLS + 1];
+    float scale[ROWS + 1];
+    fill();
+    q[ROWS * COLS] = 99;
+    scale[ROWS] = 99;
+    ph_quantize_i8(w, ROWS, COLS, q, scale);
+    CHECK_INT(q[ROWS * COLS], ==, 99);
+    CHECK_NUM(scale[ROWS], ==, 99);
+    for (int r = 0; r < ROWS; r++) {
+        float most = largest(w + r * COLS, COLS);
+        bool ends = false;
+        for (int c = 0; c < COLS; c++) {
+            int v = q[r * COLS + c];
+            ends |= abs(v) == 127;
+            CHECK_INT(abs(v), <=, 127);
+            CHECK_NUM(fabs((double) v * scale[r] - w[r * COLS + c]), <=,
+                      most / 127.0 * 0.5001 + 1e-38);
+        }
+        CHECK(ends || most < 1e-37f); // the whole range is used
+    }
+    CHECK_NUM(scale[1], ==, 0);
+}
+
+TEST(four_bits_are_within_half_a_step_of_their_group)
+{
+    enum { GROUPS = 3 };
+    uint8_t q[ROWS * ((COLS + 1) / 2) + 1];
+    float scale[ROWS * GROUPS + 1];
+    fill();
+    CHECK_INT(ph_q4_row_bytes(COLS), ==, (COLS + 1) / 2);
+    CHECK_INT(ph_q4_row_bytes(32), ==, 16);
+    q[sizeof q - 1] = 0xA5;
+    scale[ROWS * GROUPS] = 99;
+    ph_quantize_q4(w, ROWS, COLS, q, scale);
+    CHECK_INT(q[sizeof q - 1], ==, 0xA5);
+    CHECK_NUM(scale[ROWS * GROUPS], ==, 99);
+    ph_dequantize_q4(q, scale, ROWS, COLS, back);
+    for (int r = 0; r < ROWS; r++)
+        for (int c = 0; c < COLS; c++) {
+            int g = c / 32 * 32, n = COLS - g < 32 ? COLS - g : 32;
+            float most = largest(w + r * COLS + g, n);
+            // with eight steps the far side loses up to one whole step
+            CHECK_NUM(fabs((double) back[r * COLS + c] - w[r * COLS + c]), <=,
+                      most / 7.0 * 1.0001 + 1e-38);
+        }
+    for (int c = 0; c < COLS; c++) {
+        CHECK_NUM(back[1 * COLS + c], ==, 0);
+        CHECK_NUM(fabsf(back[5 * COLS + c] + 3), <, 1e-6);
+    }
+}
+
+TEST(four_bits_lie_low_nibble_first)
+{
+    float row[3] = { -8, 7, 3 }, scale;
+    uint8_t q[2];
+    ph_quantize_q4(row, 1, 3, q, &scale);
+    CHECK_NUM(fabsf(scale - 1), <, 1e-6);
+    CHECK_INT(q[0], ==, 0xF0);
+    CHECK_INT(q[1] & 15, ==, 11);
+}
+
+// The quality a normal weight keeps; from the definition of the two formats, with room for luck.
+TEST(normal_weights_keep_the_quality_of_their_format)
+{
+    enum { N = 64, K = 1024 };
+    static float v[N * K], v4[N * K], scale[N], scale4[N * K / 32];
+    static int8_t q[N * K];
+    static uint8_t q4[N * K / 2];
+    double signal = 0, noise8 = 0, noise4 = 0;
+    ph_rng_normal(11, 0, 0, N * K, v);
+    ph_quantize_i8(v, N, K, q, scale);
+    ph_quantize_q4(v, N, K, q4, scale4);
+    ph_dequantize_q4(q4, scale4, N, K, v4);
+    for (int i = 0; i < N * K; i++) {
+        double e8 = (double) q[i] * scale[i / K] - v[i], e4 = (double) v4[i] - v[i];
+        signal += (double) v[i] * v[i];
+        noise8 += e8 * e8;
+        noise4 += e4 * e4;
+    }
+    printf("# int8 %.1f dB, 4 bits %.1f dB\n", 10 * log10(signal / noise8),
+           10 * log10(signal / noise4));
+    CHECK_NUM(10 * log10(signal / noise8), >, 41);
+    CHECK_NUM(10 * log10(signal / noise4), >, 20.5);
+}
+
+TEST(nothing_is_quantised_from_nothing)
+{
+    float scale = 5;
+    int8_t q = 6;
+    uint8_t q4 = 7;
+    ph_quantize_i8(w, 0, 10, &q, &scale);
+    ph_quantize_q4(w, 0, 10, &q4, &scale);
+    ph_quantize_q4(w, 1, 0, &q4, &scale);
+    CHECK(scale == 5 && q == 6 && q4 == 7);
+    CHECK_INT(ph_q4_row_bytes(0), ==, 0);
+}
