@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/tree.h"
+#include "models/clip/clip.h"
+#include "models/controlnet/controlnet.h"
+#include "models/model.h"
+#include "models/taesd/taesd.h"
+#include "models/unet/unet.h"
+#include "models/vae/vae.h"
+
+#define CONFIG_LIMIT (1 << 20)
+
+static const struct ph_module_class *const classes[] = {
+    &ph_class_taesd, &ph_class_taef2,      &ph_class_vae,
+    &ph_class_unet,  &ph_class_controlnet, &ph_class_clip,
+};
+#define CLASSES ((int) (sizeof classes / sizeof *classes))
+
+// ------------------------------------------------------------------------------ config
+// The file's text, malloc'd.
+static char *read_text(const char *path, size_t *len, struct ph_fault *fault)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file) {
+        ph_fail(fault, errno == ENOENT ? PH_ENOENT : PH_EIO, "", "%s: %s", path,
+                strerror(errno));
+        return NULL;
+    }
+    char *text = malloc(CONFIG_LIMIT + 1);
+    *len = text ? fread(text, 1, CONFIG_LIMIT + 1, file) : 0;
+    bool failed = ferror(file) || *len > CONFIG_LIMIT;
+    if (!text)
+        ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    else if (failed)
+        ph_fail(fault, ferror(file) ? PH_EIO : PH_ELIMIT, "", "%s: %s", path,
+                ferror(file) ? strerror(errno) : "larger than 1 MiB, so no config");
+    fclose(file);
+    if (!failed) return text;
+    free(text);
+    return NULL;
+}
+
+static ph_err read_json(const char *path, struct ph_json_doc **out, struct ph_fault *fault)
+{
+    struct ph_fault inner = { 0 };
+    size_t len;
+    char *text = read_text(path, &len, &inner);
+    ph_err ret = text ? ph_json_parse(out, text, len, CONFIG_LIMIT, &inner) : inner.code;
+    free(text);
+    if (!ret) return ret;
+    char message[sizeof inner.message];
+    snprintf(message, sizeof message, "%s", inner.message);
+    if (!text)
+        ph_fail(fault, ret, "", "%s", message);
+    else if (inner.line)
+        ph_fail(fault, ret, "", "%s:%d:%d: %s", path, inner.line, inner.column, message);
+    else
+        ph_fail(fault, ret, "", "%s: %s", path, message);
+    return ret;
+}
+
+static bool exists(const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    if (file) fclose(file);
+    return file != NULL;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), k = strlen(end);
+    return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+// The config file of a path that is one itself, or a folder with one of those that classes have.
+static char *config_path(void *parent, const char *path, struct ph_fault *fault)
+{
+    if (ends_with(path, ".json")) return ph_tree_text(parent, path, strlen(path));
+    for (int i = 0; i < CLASSES; i++) {
+        char *file = ph_tree_printf(parent, "%s/%s", path, classes[i]->config_file);
+        if (!file || exists(file)) return file;
+        ph_tree_free(file);
+    }
+    ph_fail(fault, PH_ENOENT, "config.json",
+            "%s: no config.json here: a module is a folder "
+            "with a config and weights",
+            path);
+    return NULL;
+}
+
+static const struct ph_module_class *class_named(const char *name)
+{
+    for (int i = 0; i < CLASSES; i++)
+        for (int k = 0; k < 3 && classes[i]->class_names[k]; k++)
+            if (strcmp(classes[i]->class_names[k], name) == 0) return classes[i];
+    return NULL;
+}
+
+// diffusers says _class_name, transformers architectures.
+static const struct ph_module_class *find_class(const struct ph_json *root, const char *file,
+                                                struct ph_fault *fault)
+{
+    const struct ph_json *field = ph_json_get(root, "_class_name");
+    const char *key = field ? "_class_name" : "architectures";
+    if (!field) field = ph_json_at(ph_json_get(root, key), 0);
+    const char *name = ph_json_string(field, NULL);
+    if (!name) {
+        ph_fail(fault, PH_EFORMAT, "_class_name",
+                "%s: neither _class_name nor architectures says which model this is", file);
+        return NULL;
+    }
+    const struct ph_module_class *class = class_named(name);
+    if (class) return class;
+    char known[256] = "";
+    for (int i = 0; i < CLASSES; i++) {
+        size_t len = strlen(known);
+        snprintf(known + len, sizeof known - len, "%s%s", i ? ", " : "",
+                 classes[i]->class_names[0]);
+    }
+    ph_fail(fault, PH_ENOTSUP, key, "%s: %s: \"%.60s\" is no model that runs here; known: %s",
+            file, key, name, known);
+    return NULL;
+}
+
+static ph_err describe(struct ph_module *m, const char *path, struct ph_fault *fault)
+{
+    struct ph_json_doc *doc = NULL;
+    char *file = config_path(m, path, fault);
+    if (!file) return fault && fault->code ? fault->code : PH_ENOMEM;
+    ph_err ret;
+    PH_TRY(read_json(file, &doc, fault));
+    const struct ph_json *root = ph_json_root(doc);
+    m->class = find_class(root, file, fault);
+    if (!m->class) PH_TRY(fault->code);
+    void *config = ph_tree_alloc(m, m->class->config_size);
+    m->config = config;
+    const char *slash = strrchr(file, '/');
+    m->path = slash ? ph_tree_text(m, file, (size_t) (slash - file)) : ph_tree_text(m, ".", 1);
+    if (!config || !m->path) PH_TRY(ph_fail(fault, PH_ENOMEM, "", "out of memory"));
+    struct ph_fields f = { .root = root, .file = file, .fault = fault };
+    m->class->parse(&f, config);
+    PH_TRY(f.err);
+fail:
+    ph_json_free(&doc);
+    return ret;
+}
+
+ph_err ph_module_describe(const char *path, struct ph_module **out, struct ph_fault *fault)
+{
+    struct ph_fault own;
+    if (!fault) fault = &own;
+    *out = NULL;
+    struct ph_module *m = ph_new(NULL, struct ph_module, 1);
+    if (!m) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    ph_err ret = describe(m, path, fault);
+    if (ret)
+        ph_module_close(&m);
+    else
+        *out = m;
+    return ret;
+}
+
+// ------------------------------------------------------------------------------ weights
+int ph_module_parts(const struct ph_module *m)
+{
+    int n = 0;
+    while (n < PH_MODULE_PARTS && m->class->part[n]) n++;
+    return n;
+}
+
+static ph_err open_weights(struct ph_module *m, struct ph_fault *fault)
+{
+    ph_err ret = PH_OK;
+    for (int i = 0; i < ph_module_parts(m) && !ret; i++) {
+        const char *file = m->class->file[i];
+        if (i && !file) {
+            m->weights[i] = ph_weights_ref(m->weights[0]);
+            continue;
+        }
+        char *path = ph_tree_printf(m, file ? "%s/%s" : "%s", m->path, file);
+        ret = path ? ph_weights_open(path, &m->weights[i], fault)
+                   : ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    }
+    return ret;
+}
+
+ph_err ph_module_open_unchecked(const char *path, struct ph_module **out,
+                                struct ph_fault *fault)
+{
+    ph_err ret = ph_module_describe(path, out, fault);
+    if (!ret) ret = open_weights(*out, fault);
+    if (ret) ph_module_close(out);
+    return ret;
+}
+
+struct first {
+    struct ph_tensor_issue issue;
+    int seen;
+};
+
+static void keep_first(void *arg, const struct ph_tensor_issue *issue)
+{
+    struct first *first = arg;
+    if (!first->seen++) first->issue = *issue;
+}
+
+ph_err ph_module_open(const char *path, struct ph_module **out, struct ph_fault *fault)
+{
+    struct first first = { 0 };
+    ph_err ret;
+    PH_TRY(ph_module_open_unchecked(path, out, fault));
+    int issues = ph_module_check(*out, keep_first, &first, fault);
+    PH_TRY(issues < 0 ? issues : PH_OK);
+    if (issues == 1)
+        PH_TRY(ph_fail(fault, PH_EFORMAT, first.issue.name, "%s", first.issue.message));
+    if (issues > 1)
+        PH_TRY(ph_fail(fault, PH_EFORMAT, first.issue.name, "%.380s (and %d more tensors)",
+                       first.issue.message, issues - 1));
+    return PH_OK;
+fail:
+    ph_module_close(out);
+    return ret;
+}
+
+void ph_module_close(struct ph_module **m)
+{
+    if (!*m) return;
+    for (int i = 0; i < PH_MODULE_PARTS; i++) ph_weights_unref(&(*m)->weights[i]);
+    ph_tree_free(*m);
+    *m = NULL;
+}
+
+// ------------------------------------------------------------------------------ progs
+static struct ph_module_size filled(const struct ph_module_size *size)
+{
+    struct ph_module_size s = size ? *size : (struct ph_module_size){ 0 };
+    if (!s.batch) s.batch = 1;
+    if (!s.height) s.height = 512;
+    if (!s.width) s.width = 512;
+    if (!s.tokens) s.tokens = 77;
+    return s;
+}
+
+void ph_module_record(struct ph_prog *p, const struct ph_module *m, int part,
+                      const struct ph_module_size *size, struct ph_weights *weights)
+{
+    struct ph_module_size s = filled(size);
+    if (!weights) weights = m->weights[part];
+    if (weights) ph_prog_use(p, weights);
+    m->class->record(p, m->config, part, &s);
+}
