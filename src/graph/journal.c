@@ -123,8 +123,8 @@ ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_g
     j->log = &g->log;
     if (!(j->file = fopen(path, "wbe"))) {
         free(j);
-        return ph_fail(fault, PH_EIO, "journal", "cannot write the journal %s: %s", path,
-                       strerror(errno));
+        return ph_fail(fault, errno == ENOENT ? PH_ENOENT : PH_EIO, "journal",
+                       "cannot write the journal %s: %s", path, strerror(errno));
     }
     pthread_mutex_init(&j->lock, NULL);
     pthread_condattr_t mono;

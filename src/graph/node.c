@@ -447,7 +447,7 @@ static void count_run(struct ph_node *n, ph_err ret, int64_t begin, int64_t end)
         // a node that says more itself has already done so
         if (!has_problem(n)) ph_node_problem(n, "%s", ph_strerror(ret));
         n->problem_auto = true;
-    } else if (n->problem_auto) {
+    } else if (n->problem_auto && ret == PH_OK) { // nothing to do is not well again
         n->problem_auto = false;
         ph_node_problem(n, NULL);
     }

@@ -46,9 +46,11 @@ static ph_err read_all(const char *path, uint8_t **bytes, size_t *size, struct p
     struct stat st;
     ph_err ret = PH_EIO;
     if (fd < 0 || fstat(fd, &st) < 0) {
-        ph_fail(fault, ret, "path", "cannot read %s: %s", path, strerror(errno));
+        ret = ph_fail(fault, errno == ENOENT ? PH_ENOENT : PH_EIO, "path", "cannot read %s: %s",
+                      path, strerror(errno));
     } else if (!S_ISREG(st.st_mode) || st.st_size > MAX_FILE) {
-        ph_fail(fault, ret, "path", "%s is not a file below 64 MB", path);
+        ret = ph_fail(fault, S_ISREG(st.st_mode) ? PH_ELIMIT : PH_EINVAL, "path",
+                      "%s is not a file below 64 MB", path);
     } else if (!(*bytes = malloc((size_t) st.st_size + 1))) {
         ret = ph_fail(fault, PH_ENOMEM, "path", "out of memory for %s", path);
     } else {

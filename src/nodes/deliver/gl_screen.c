@@ -79,7 +79,7 @@ static ph_err open_window(struct ph_gl_screen *s, const char *title, int width, 
     SDL_SetHint(SDL_HINT_VIDEO_ALLOW_SCREENSAVER, "0");
     s->started = SDL_InitSubSystem(SDL_INIT_VIDEO) == 0;
     if (!s->started || nobody_sees_it())
-        return ph_fail(fault, PH_EDEVICE, "window",
+        return ph_fail(fault, PH_ENOTSUP, "window",
                        "there is no display to open a window on (%s); DISPLAY or "
                        "WAYLAND_DISPLAY names one",
                        s->started ? SDL_GetCurrentVideoDriver() : SDL_GetError());

@@ -47,7 +47,8 @@ static ph_err hash_open(struct ph_node *n, struct ph_fault *fault)
     if (!p->path[0]) return PH_OK;
     p->file = strcmp(p->path, "-") ? fopen(p->path, "we") : stdout;
     if (p->file) return PH_OK;
-    return ph_fail(fault, PH_EIO, "path", "cannot write %s: %s", p->path, strerror(errno));
+    ph_err err = errno == ENOENT ? PH_ENOENT : errno == EISDIR ? PH_EINVAL : PH_EIO;
+    return ph_fail(fault, err, "path", "cannot write %s: %s", p->path, strerror(errno));
 }
 
 static ph_err put_line(struct ph_node *n, struct hash *p, const struct ph_frame *f,

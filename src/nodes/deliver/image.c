@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct image {
     const char *path;
@@ -46,6 +47,16 @@ static bool make_name(struct image *p, uint64_t number)
     return len > 0 && (size_t) len < sizeof p->name;
 }
 
+static bool folder_is_there(const char *path)
+{
+    char folder[4096];
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    if (!slash) return true;
+    snprintf(folder, sizeof folder, "%.*s", (int) (slash - path) + 1, path);
+    return !stat(folder, &st) && S_ISDIR(st.st_mode);
+}
+
 static ph_err image_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct image *p = ph_priv(n);
@@ -56,6 +67,8 @@ static ph_err image_open(struct ph_node *n, struct ph_fault *fault)
     if (strchr(p->name, '%'))
         return ph_fail(fault, PH_EINVAL, "path",
                        "path has one number at most, as %%d or %%06d, got \"%s\"", p->path);
+    if (!folder_is_there(p->name))
+        return ph_fail(fault, PH_ENOENT, "path", "%s: there is no such folder", p->path);
     return ph_picture_writer_create(&p->writer, p->path, fault);
 }
 

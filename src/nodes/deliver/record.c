@@ -15,6 +15,7 @@ struct record {
     int64_t quality;
     int preset;
     struct ph_writer *writer;
+    bool told; // what is wrong with it
 };
 
 static const char *const presets[] = { "ultrafast", "superfast", "veryfast", "faster",
@@ -34,14 +35,18 @@ static ph_err record_open(struct ph_node *n, struct ph_fault *fault)
 static void record_close(struct ph_node *n)
 {
     struct record *p = ph_priv(n);
-    if (p->writer && ph_writer_finish(p->writer) < 0 && ph_writer_error(p->writer)[0])
+    if (p->writer && ph_writer_finish(p->writer) < 0 && !p->told &&
+        ph_writer_error(p->writer)[0])
         ph_error(ph_node_log(n), ph_node_name(n), "%s", ph_writer_error(p->writer));
     ph_writer_destroy(&p->writer);
 }
 
-static ph_err report(struct ph_node *n, const struct record *p, ph_err ret)
+static ph_err report(struct ph_node *n, struct record *p, ph_err ret)
 {
-    if (ret < 0) ph_node_problem(n, "%s", ph_writer_error(p->writer));
+    if (ret < 0) {
+        ph_node_problem(n, "%s", ph_writer_error(p->writer));
+        p->told = true;
+    }
     return ret;
 }
 

@@ -50,6 +50,15 @@ static bool wait_for_picture(struct window *p, struct ph_frame **f)
     return stop;
 }
 
+// A machine without a display is no trouble: the graph does the rest of its work there.
+static void say_dead(struct ph_node *n, ph_err err, const char *why)
+{
+    if (err == PH_ENOTSUP)
+        ph_warn(ph_node_log(n), ph_node_name(n), "skipped: %s", why);
+    else
+        ph_node_problem(n, "%s; pictures are thrown away", why);
+}
+
 static void run(struct ph_node *n, struct window *p)
 {
     struct ph_gl_screen *screen = NULL;
@@ -67,7 +76,7 @@ static void run(struct ph_node *n, struct window *p)
         if (ret == PH_OK && pic && screen) ret = ph_gl_screen_show(screen, pic, &fault);
         ph_frame_unref(&f);
         if (ret < 0) {
-            ph_node_problem(n, "%s; pictures are thrown away", fault.message);
+            say_dead(n, ret, fault.message);
             atomic_store(&p->dead, true);
             break;
         }

@@ -54,7 +54,9 @@ const char *ph_ff_text(int error, char *text, size_t size)
 ph_err ph_ff_err(int error)
 {
     switch (error) {
+    case AVERROR(ENOTDIR):
     case AVERROR(ENOENT): return PH_ENOENT;
+    case AVERROR(EISDIR): return PH_EINVAL;
     case AVERROR(ENOMEM): return PH_ENOMEM;
     case AVERROR(EBUSY): return PH_EBUSY;
     case AVERROR(ENODEV):

@@ -8,6 +8,7 @@
 #include <glob.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum format { AUTO, MJPEG, YUYV };
@@ -38,9 +39,12 @@ static void list_cameras(char *text, size_t size)
 static void explain(const char *url, ph_err err, char *text, size_t size)
 {
     char here[160];
+    struct stat st;
     list_cameras(here, sizeof here);
-    if (access(url, F_OK) < 0)
+    if (stat(url, &st) < 0)
         snprintf(text, size, "there is no %s; %s", url, here);
+    else if (!S_ISCHR(st.st_mode))
+        snprintf(text, size, "%s is no camera; %s", url, here);
     else if (access(url, R_OK | W_OK) < 0)
         snprintf(text, size, "%s may not be used by this user: add it to the group video", url);
     else if (err == PH_EBUSY)
