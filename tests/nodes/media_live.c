@@ -307,6 +307,21 @@ TEST(what_a_stream_gave_is_replayed_when_the_stream_is_gone)
     free(live);
 }
 
+TEST(a_host_that_cannot_be_resolved_is_named)
+{
+    static const char *const urls[] = { "rtsp://user:word@no-such-host.invalid:554/stream",
+                                        "http://no-such-host.invalid/film.mp4" };
+    MEDIA_NEEDS("true");
+    for (int i = 0; i < 2; i++) {
+        char graph[128];
+        snprintf(graph, sizeof graph, "file %s -> live", urls[i]);
+        media_open(&m, PH_LIVE, graph);
+        ph_graph_start(m.graph);
+        WAIT_FOR(media_says(&m, "the host no-such-host.invalid cannot be resolved"), 20);
+        ph_graph_destroy(&m.graph);
+    }
+}
+
 // --- cameras
 
 TEST(a_camera_that_is_not_there_is_named_with_those_that_are)

@@ -6,6 +6,7 @@
 #include <libavutil/cpu.h>
 #include <libavutil/time.h>
 
+#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,6 +124,34 @@ static int try_open(struct ph_input *in, const AVInputFormat *device, bool prefe
     return ret;
 }
 
+// "host" of "rtsp://user:word@host:554/path", "::1" of "http://[::1]:80"; false = none is named.
+static bool host_of(const char *url, char *host, size_t size)
+{
+    const char *at = strstr(url, "://");
+    if (!at) return false;
+    at += 3;
+    const char *user = memrchr(at, '@', strcspn(at, "/?#"));
+    if (user) at = user + 1;
+    bool numeric = *at == '[';
+    at += numeric;
+    snprintf(host, size, "%.*s", (int) strcspn(at, numeric ? "]" : ":/?#"), at);
+    return *host;
+}
+
+// FFmpeg has no word for a name that stands for no address; it says that reading failed.
+static ph_err say_not_opened(struct ph_input *in, int error)
+{
+    char host[256];
+    struct addrinfo *found = NULL;
+    bool url = error == AVERROR(EIO) && !in->par.device;
+    if (!url || !host_of(in->par.url, host, sizeof host)) return fail_ff(in, error);
+    int missing = getaddrinfo(host, NULL, NULL, &found);
+    if (!missing) freeaddrinfo(found);
+    if (!missing) return fail_ff(in, error);
+    return fail(in, PH_EIO, "%s: the host %s cannot be resolved: %s", in->label, host,
+                gai_strerror(missing));
+}
+
 static ph_err open_container(struct ph_input *in)
 {
     const char *name = in->par.device;
@@ -133,7 +162,7 @@ static ph_err open_container(struct ph_input *in)
     int ret = try_open(in, device, preferred);
     if (ret < 0 && preferred && ret != AVERROR(ENOENT) && ret != AVERROR(EBUSY))
         ret = try_open(in, device, false);
-    return ret < 0 ? fail_ff(in, ret) : PH_OK;
+    return ret < 0 ? say_not_opened(in, ret) : PH_OK;
 }
 
 static ph_err find_streams(struct ph_input *in)
