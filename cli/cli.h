@@ -38,5 +38,7 @@ extern const struct cli_group {
 char *cli_read_file(const char *path, size_t limit, struct ph_fault *fault);
 // Writes a file by way of a new one beside it, so that a failure leaves no half.
 ph_err cli_write_file(const char *path, const char *text, struct ph_fault *fault);
+// Whether a file of that name could be written, before the work that fills it.
+ph_err cli_check_writable(const char *path, struct ph_fault *fault);
 
 #endif

@@ -77,3 +77,17 @@ ph_err cli_write_file(const char *path, const char *text, struct ph_fault *fault
     if (fd >= 0) unlink(part);
     return ph_fail(fault, PH_EIO, "path", "cannot write %s: %s", path, strerror(reason));
 }
+
+ph_err cli_check_writable(const char *path, struct ph_fault *fault)
+{
+    struct stat st;
+    char folder[4096];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int) (slash - path) + 1 : 1,
+             slash ? path : ".");
+    errno = 0;
+    bool there = !stat(path, &st);
+    if (there && S_ISDIR(st.st_mode)) errno = EISDIR;
+    if (there ? !errno && !access(path, W_OK) : !access(folder, W_OK)) return PH_OK;
+    return ph_fail(fault, errno_code(), "path", "cannot write %s: %s", path, strerror(errno));
+}

@@ -244,7 +244,7 @@ static int find_sink(const struct ph_ast *ast, const struct ph_node_info *wanted
 {
     int last = -1;
     for (int i = 0; i < ast->node_count; i++) {
-        if (has_link(ast, i, true) || !has_link(ast, i, false)) continue;
+        if (ph_port_count(ast->nodes[i].info->out)) continue;
         if (ast->nodes[i].info == wanted) return i;
         last = i;
     }
@@ -296,10 +296,42 @@ static bool fit_sink(struct ph_ast *ast, int sink, const struct ph_node_info *in
     return false;
 }
 
+// Where a graph without a sink goes on: the last node that gives something nobody takes.
+static int find_open_end(const struct ph_ast *ast)
+{
+    for (int i = ast->node_count - 1; i >= 0; i--)
+        if (ph_port_count(ast->nodes[i].info->out) && !has_link(ast, i, true)) return i;
+    return -1;
+}
+
+// A name that nobody has: that of the type, then with a number.
+static char *free_name(struct ph_ast *ast, const char *type)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s", type);
+    for (int k = 2; ph_ast_find(ast, name); k++) snprintf(name, sizeof name, "%s%d", type, k);
+    return ph_tree_text(ast, name, strlen(name));
+}
+
+static int append_sink(struct ph_ast *ast, const struct ph_ast_node *like)
+{
+    int end = find_open_end(ast);
+    if (end < 0) return cli_error("the graph has no end that -o could go on from"), CLI_INPUT;
+    struct ph_ast_node sink = { .name = free_name(ast, like->info->name), .info = like->info };
+    struct ph_ast_link link = { .from = end, .to = ast->node_count, .depth = 1 };
+    bool ok = sink.name && ph_append(ast, ast->nodes, ast->node_count, sink) &&
+              ph_append(ast, ast->links, ast->link_count, link) &&
+              become(ast, &ast->nodes[link.to], like);
+    if (!ok) return cli_error("out of memory"), CLI_FAILED;
+    if (fit_sink(ast, link.to, like->info)) return CLI_OK;
+    cli_error("%s does not make what %s takes", ast->nodes[end].name, like->info->name);
+    return CLI_INPUT;
+}
+
 static int replace_sink(struct ph_ast *ast, const struct ph_ast_node *like)
 {
     int at = find_sink(ast, like->info);
-    if (at < 0) return cli_error("the graph has no sink that -o could replace"), CLI_INPUT;
+    if (at < 0) return append_sink(ast, like);
     // several links may end in the old one; the new one takes the first
     for (int i = 0, seen = 0; i < ast->link_count; i++) {
         if (ast->links[i].to != at || !seen++) continue;
@@ -325,6 +357,21 @@ int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite)
     if (!status) return store(graph, ast);
     ph_tree_free(ast);
     return status;
+}
+
+int cli_graph_check_sinks(const struct cli_graph *graph)
+{
+    struct ph_ast *ast = NULL;
+    int status = parse(graph, &ast);
+    if (status) return status;
+    bool sink = false;
+    for (int i = 0; i < ast->node_count; i++)
+        sink = sink || !ph_port_count(ast->nodes[i].info->out);
+    ph_tree_free(ast);
+    if (sink) return CLI_OK;
+    cli_error("the graph has no sink, so nothing would come of it");
+    cli_hint("end it with one, such as '... -> window' or '... -> null', or give -o out.mp4");
+    return CLI_INPUT;
 }
 
 // --- -p

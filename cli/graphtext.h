@@ -24,6 +24,8 @@ void cli_graph_free(struct cli_graph *graph);
 int cli_graph_source(struct cli_graph *graph, const char *input, bool loop);
 int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite);
 int cli_graph_param(struct cli_graph *graph, const char *assignment);
+// A graph that leads nowhere does nothing: says so and returns the exit status.
+int cli_graph_check_sinks(const struct cli_graph *graph);
 
 // What a file's name says that it holds.
 bool cli_output_is_film(const char *path);    // .mp4 .mkv .mov .webm

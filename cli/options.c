@@ -15,7 +15,7 @@ const struct cli_exit_text cli_exits[] = {
     { CLI_OK, "all went well" },
     { CLI_FAILED, "it failed while running" },
     { CLI_USAGE, "the command line is wrong" },
-    { CLI_INPUT, "the graph text, a file or a journal is wrong or not there" },
+    { CLI_INPUT, "the graph text, a file or a journal is wrong, not there, or there already" },
     { CLI_MISSING, "a device, a library or a server that was asked for is not there" },
     { CLI_INTERRUPTED, "ended by Ctrl-C; 143: ended by SIGTERM; files are complete" },
     { 0 },

@@ -56,6 +56,7 @@ static int prepare_graph(const struct cli_args *args, struct cli_graph *graph)
     const struct cli_value *params = cli_value(args, "param");
     for (int i = 0; i < params->count && !status; i++)
         status = cli_graph_param(graph, params->many[i]);
+    if (!status && !cli_flag(args, "explain")) status = cli_graph_check_sinks(graph);
     return status;
 }
 
@@ -123,9 +124,13 @@ static void say_summary(const struct cli_args *args, double frames, double secon
             cli_duration(seconds, spent, sizeof spent), seconds > 0 ? frames / seconds : 0);
 }
 
-static int say_problems(const struct problems *p)
+// The log has said what is wrong, unless it was told to be quiet.
+static int say_problems(const struct problems *p, bool quiet)
 {
-    for (int i = 0; i < p->count; i++) cli_error("%s: %s", p->open[i].node, p->open[i].message);
+    for (int i = 0; i < p->count; i++)
+        cli_error("%s: %s", p->open[i].node,
+                  quiet ? p->open[i].message
+                        : "not solved until the end, see the warning above");
     return p->count ? CLI_FAILED : CLI_OK;
 }
 
@@ -146,7 +151,7 @@ static int run_to_end(struct ph_graph *g, const struct cli_args *args, struct pr
     ph_graph_stop(g); // the sinks finish their files
     say_summary(args, frames_done(g), seconds);
     pthread_mutex_lock(&p->lock);
-    int failed = say_problems(p);
+    int failed = say_problems(p, cli_flag(args, "quiet"));
     pthread_mutex_unlock(&p->lock);
     if (failed || status) return CLI_FAILED;
     return cli_exit_of_signal();
@@ -184,6 +189,9 @@ static int run_run(struct cli_args *args)
         cli_error("--for is time on the clock, and --offline runs without one; use --frames");
         return CLI_USAGE;
     }
+    struct ph_fault fault = { 0 };
+    if (cli_given(args, "trace") && cli_check_writable(cli_text(args, "trace"), &fault) < 0)
+        return cli_fault("", NULL, &fault);
     cli_catch_signals();
     struct cli_graph graph = { 0 };
     int status = prepare_graph(args, &graph);

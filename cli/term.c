@@ -53,6 +53,23 @@ void cli_hint(const char *fmt, ...)
     va_end(args);
 }
 
+static bool is_one_of(const char *word, const char *const *words)
+{
+    while (*words && strcmp(*words, word)) words++;
+    return *words != NULL;
+}
+
+// What a graph, a file's name or a device's on the command line was wrong about.
+static int exit_of_fault(const struct ph_fault *fault)
+{
+    static const char *const devices[] = { "device", "display", NULL };
+    static const char *const files[] = { "path", "logo", "journal", "font", NULL };
+    if (is_one_of(fault->field, devices) && fault->code != PH_EINVAL) return CLI_MISSING;
+    bool file = fault->code == PH_EIO || fault->code == PH_EBUSY || fault->code == PH_ELIMIT;
+    if (file && is_one_of(fault->field, files)) return CLI_INPUT;
+    return cli_exit_of(fault->code);
+}
+
 int cli_exit_of(ph_err err)
 {
     switch (err) {
@@ -92,14 +109,14 @@ int cli_fault(const char *where, const char *text, const struct ph_fault *fault)
     const char *line = fault->line > 0 ? find_line(text, fault->line) : NULL;
     if (!line) {
         cli_error("%s", message);
-        return cli_exit_of(fault->code);
+        return exit_of_fault(fault);
     }
     cli_error("%s:%d:%d: %s", where, fault->line, fault->column, message);
     size_t length = strcspn(line, "\r\n");
     fprintf(stderr, "%5d | %.*s\n", fault->line, (int) length, line);
     fputs("      | ", stderr);
     print_caret(line, length, fault->column);
-    return cli_exit_of(fault->code);
+    return exit_of_fault(fault);
 }
 
 struct ph_log cli_log(bool verbose, bool quiet)

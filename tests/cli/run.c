@@ -136,6 +136,88 @@ TEST(o_refuses_a_name_that_it_cannot_write)
     CHECK_HAS(o->err, ".mp4");
 }
 
+TEST(a_file_that_cannot_be_used_is_bad_input_and_a_device_is_missing)
+{
+    static const struct {
+        const char *graph;
+        int status;
+        const char *says;
+    } cases[] = {
+        { "pattern -> record there.mp4", 3, "there.mp4 exists already" },
+        { "pattern -> record none/film.mp4", 3, "no such folder" },
+        { "pattern -> image none/still.png", 3, "no such folder" },
+        { "pattern -> hash none/lines.txt", 3, "none/lines.txt" },
+        { "pattern -> overlay logo=none.png -> null", 3, "none.png" },
+        { "pattern -> overlay logo=folder -> null", 3, "folder is not a file" },
+        { "pattern -> overlay logo=there.mp4 -> null", 3, "neither PNG nor JPEG" },
+        { "file none.mp4 -> null", 3, "none.mp4" },
+        { "file folder -> null", 3, "folder: is a directory" },
+        { "folder", 3, "folder: it is a folder" },
+        { "camera /dev/video77 -> null", 4, "there is no /dev/video77" },
+        { "camera folder -> null", 4, "folder is no camera" },
+        { "screen -> null", 4, "no X11 display" },
+    };
+    if (!strstr(PHOSPHENE("doctor")->out, "libx264")) TEST_SKIP("built without FFmpeg");
+    write_text(temp_path("there.mp4"), "mine\n");
+    CHECK_OK(mkdir(temp_path("folder"), 0777));
+    CHECK_OK(chdir(temp_dir()));
+    unsetenv("DISPLAY");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct output *o = PHOSPHENE("run", cases[i].graph, "-n", "1");
+        if (o->status != cases[i].status || !strstr(o->err, cases[i].says))
+            TEST_FAIL("%s: exit status %d, want %d; %s", cases[i].graph, o->status,
+                      cases[i].status, o->err);
+    }
+    CHECK_STATUS(PHOSPHENE("run", "pattern -> null", "-n", "1", "--journal", "folder"), 3);
+    CHECK_STATUS(PHOSPHENE("run", "pattern -> null", "-n", "1", "--trace", "folder"), 3);
+    CHECK_STATUS(PHOSPHENE("run", "pattern -> null", "-n", "1", "-i", "folder"), 3);
+    CHECK_STR(read_text("there.mp4"), "mine\n");
+}
+
+TEST(what_a_sink_could_not_write_fails_the_run)
+{
+    const char *folder = temp_path("gone");
+    char graph[256], command[512];
+    CHECK_OK(mkdir(folder, 0777));
+    snprintf(graph, sizeof graph, "pattern size=64x64 fps=100 -> image %s/still.png", folder);
+    snprintf(command, sizeof command, "sleep 0.5; rm -r %s", folder);
+    if (!fork()) _exit(system(command) != 0);
+    const struct output *o = PHOSPHENE("run", graph, "-n", "200");
+    CHECK_STATUS(o, 1);
+    CHECK_HAS(o->err, "still.png: No such file");
+}
+
+TEST(a_window_without_a_display_is_skipped)
+{
+    unsetenv("DISPLAY");
+    unsetenv("WAYLAND_DISPLAY");
+    unsetenv("SDL_VIDEODRIVER");
+    const struct output *o =
+        PHOSPHENE("run", "p: pattern size=64x64 fps=30 -> window\np -> null", "-n", "60");
+    if (o->status == 4) TEST_SKIP("built without SDL");
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->err, "[window] warning: skipped: there is no display");
+    CHECK_HAS(o->err, "60 frames");
+}
+
+TEST(a_graph_that_leads_nowhere_says_so_and_o_ends_it)
+{
+    static const char *const graphs[] = { "pattern size=64x64 fps=60",
+                                          "pattern size=64x64 fps=60 -> mirror" };
+    for (int i = 0; i < 2; i++) {
+        const struct output *o = PHOSPHENE("run", graphs[i], "-n", "5");
+        CHECK_STATUS(o, 3);
+        CHECK_HAS(o->err, "no sink");
+        CHECK_HAS(o->err, "-> window");
+        CHECK_HAS(o->err, "-o out.mp4");
+        o = PHOSPHENE("run", graphs[i], "-n", "5", "-o", "null", "--json");
+        CHECK_STATUS(o, 0);
+        const char *text = ph_json_string(ph_json_get(parse_json(o->out), "text"), "");
+        CHECK_HAS(text, i ? "mirror.out -> null.in" : "pattern.out -> null.in");
+        CHECK_STATUS(PHOSPHENE("run", graphs[i], "--explain"), 0);
+    }
+}
+
 TEST(trace_is_chrome_json_with_a_bar_for_each_node)
 {
     const char *file = temp_path("trace.json");
@@ -148,7 +230,8 @@ TEST(trace_is_chrome_json_with_a_bar_for_each_node)
         seen += !strcmp(ph_json_string(ph_json_get(e, "name"), ""), "mirror");
     CHECK_INT(seen, >=, 10);
     o = PHOSPHENE("run", "pattern -> null", "-n", "1", "--trace", "/no/such/folder/t.json");
-    CHECK_STATUS(o, 1);
+    CHECK_STATUS(o, 3);
+    CHECK(!strstr(o->err, "frames")); // said before the run, not after it
     CHECK_HAS(o->err, "/no/such/folder/t.json");
 }
 
@@ -297,7 +380,7 @@ TEST(i_and_o_put_files_in_place_of_a_presets_ends)
     CHECK_HAS(text, "record: record");
     CHECK(!strstr(text, "jpeg"));
     o = PHOSPHENE("run", "pattern size=160x90 -> null", "-o", two, "-n", "5", "--offline");
-    CHECK_STATUS(o, 1);
+    CHECK_STATUS(o, 3);
     CHECK_HAS(o->err, "two.mp4");
     CHECK_HAS(o->err, "-y replaces it");
     CHECK_INT(frames_in(two), ==, 45);
