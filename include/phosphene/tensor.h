@@ -21,7 +21,7 @@ enum ph_dtype {
     PH_I64
 };
 
-#define PH_RANK_MAX 5
+#define PH_RANK_MAX 6
 
 struct ph_tensor {
     enum ph_dtype dtype;

@@ -200,7 +200,8 @@ static void move_slots(struct ph_batch *b, const struct ph_batch_params *par)
     int from[PH_BATCH_MAX] = { 0 };
     uint64_t id[PH_BATCH_MAX];
     memcpy(id, b->id, sizeof id);
-    for (int j = 1; j < par->slots; j++) from[j] = nearest(&b->c, b->slots, &par->step[j]);
+    for (int j = 1; j < par->slots; j++)
+        from[j] = par->slots == b->slots ? j : nearest(&b->c, b->slots, &par->step[j]);
     for (int turn = 0; turn < 2; turn++)
         for (int k = 1; k < par->slots; k++) {
             int j = turn ? par->slots - k : k, i = from[j];

@@ -107,9 +107,10 @@ void ph_batch_destroy(struct ph_batch **b);
 
 // Another number of steps, times, sampler, guidance, scale or delta, between two frames.
 // Guidance, scale and delta change nothing in the slots: S is kept up in every mode.
-// Where steps change, each new slot 1 .. takes the old slot 1 .. nearest to it in log(noise/clean),
-// so that order in time is kept; one frame may fill two slots when there are more of them, frames
-// fall out when there are fewer. Its latent moves to the new level: the last clean estimate
+// Where steps change but not their number, each slot keeps its frame. With another number each new
+// slot 1 .. takes the old slot 1 .. nearest to it in log(noise/clean), so that order in time is
+// kept: one frame may fill two slots when there are more of them, frames fall out when there are
+// fewer. What a slot takes moves to its new level: the last clean estimate
 // D = (X - noise N)/clean is noised anew with the new slot's N (samplers that do not noise anew:
 // with S), and S follows from the identity above. With nothing in flight (one step before), the
 // next frame fills all slots. PH_EINVAL, PH_ELIMIT (over capacity): nothing has changed.

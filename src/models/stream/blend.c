@@ -2,7 +2,6 @@
 #include "models/stream/blend.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "models/sampler/mix.h"
@@ -94,9 +93,10 @@ static int heaviest(const double *w, const bool *taken, int count)
     return best;
 }
 
-static void fold(const struct ph_blend_input *in, const double *w, bool *taken, int count,
-                 int64_t n, float *out)
+static void fold(const struct ph_blend_input *in, const double *w, int count, int64_t n,
+                 float *out)
 {
+    bool taken[PH_BLEND_MAX] = { false };
     double total = 0, so_far = 0;
     for (int i = 0; i < count; i++) total += w[i];
     for (int k = 0; k < count; k++) {
@@ -130,11 +130,9 @@ static void agree(const struct ph_blend_input *in, double *w, int count, int64_t
 ph_err ph_blend_mix(const struct ph_blend_input *in, int count, int64_t n,
                     const struct ph_blend_params *params, float *out)
 {
-    double *w = calloc((size_t) count, sizeof *w);
-    bool *taken = calloc((size_t) count, sizeof *taken);
-    ph_err ret = w && taken ? PH_OK : PH_ENOMEM;
+    double w[PH_BLEND_MAX];
     enum ph_blend method = params->method;
-    if (ret < 0) goto fail;
+    if (count < 1 || count > PH_BLEND_MAX) return PH_EINVAL;
     find_weights(in, count, params->raw_weights, w);
     if (method == PH_BLEND_SLERP_TWO && count == 2) {
         slerp(in[0].x, in[1].x, w[1], n, true, out);
@@ -146,12 +144,9 @@ ph_err ph_blend_mix(const struct ph_blend_input *in, int count, int64_t n,
         slerp(in[0].x, in[1].x, w[1], n, false, out);
     } else {
         if (method == PH_BLEND_COSINE) agree(in, w, count, n, out);
-        fold(in, w, taken, count, n, out);
+        fold(in, w, count, n, out);
     }
-fail:
-    free(w);
-    free(taken);
-    return ret;
+    return PH_OK;
 }
 
 // ------------------------------------------------------------------------- transitions

@@ -19,6 +19,8 @@ enum ph_blend {
     PH_BLEND_COSINE
 };
 
+#define PH_BLEND_MAX 64 // inputs
+
 struct ph_blend_input {
     const float *x; // [n]
     float weight;
@@ -26,7 +28,9 @@ struct ph_blend_input {
 
 struct ph_blend_params {
     enum ph_blend method;
-    bool raw_weights; // else divided by their sum; a sum of 0 (or not finite) makes them equal
+    // Else weights are divided by their sum, and a sum of 0 makes them equal. What is not finite
+    // counts as 0.
+    bool raw_weights;
     // Noise: a LINEAR blend of normalised weights is scaled to the mean length of its inputs, else
     // what is blended has too little noise in it (livepeer's fork does the same).
     bool keep_length;
@@ -36,8 +40,8 @@ struct ph_blend_params {
 // angle below 1e-3), near-opposite ones (within 1e-3 of pi; 0.1 for SLERP_TWO, whose factor grows
 // without bound there) and zero vectors are interpolated linearly. With raw weights and SLERP, a
 // sum above 1 makes the result longer by it. A single input with normalised weights, and one that
-// has all the weight, come out bit by bit. out may not overlap an input. count >= 1. PH_ENOMEM is
-// the only failure.                                                                  thread: any
+// has all the weight, come out bit by bit. out may not overlap an input. PH_EINVAL for a count not
+// in 1 .. PH_BLEND_MAX; never allocates.                                            thread: any
 ph_err ph_blend_mix(const struct ph_blend_input *in, int count, int64_t n,
                     const struct ph_blend_params *params, float *out);
 
