@@ -111,7 +111,7 @@ TEST(weights_that_sum_to_zero_count_the_same)
 
 // ------------------------------------------------------------------------- without goldens
 #define N 700
-static float a[N], b[N], c[N], out[N];
+static float a[N], b[N], third[N], out[N];
 
 static double norm(const float *x)
 {
@@ -122,8 +122,8 @@ static double norm(const float *x)
 
 static void fill(void)
 {
-    values_noise(1, a, N), values_noise(2, b, N), values_noise(3, c, N);
-    for (int i = 0; i < N; i++) b[i] *= 2, c[i] *= 3;
+    values_noise(1, a, N), values_noise(2, b, N), values_noise(3, third, N);
+    for (int i = 0; i < N; i++) b[i] *= 2, third[i] *= 3;
 }
 
 TEST(slerp_keeps_length_and_angle_in_step)
@@ -150,16 +150,16 @@ TEST(both_ends_of_a_blend_are_the_inputs_bit_by_bit)
                 in, 2, N, &(struct ph_blend_params){ .method = (enum ph_blend) m }, out));
             CHECK(!memcmp(out, end ? b : a, sizeof out));
         }
-    struct ph_blend_input one = { c, 0.3f };
+    struct ph_blend_input one = { third, 0.3f };
     CHECK_OK(ph_blend_mix(&one, 1, N, &(struct ph_blend_params){ 0 }, out));
-    CHECK(!memcmp(out, c, sizeof out));
+    CHECK(!memcmp(out, third, sizeof out));
 }
 
 TEST(an_n_way_slerp_does_not_depend_on_the_order_of_inputs)
 {
     fill();
-    struct ph_blend_input in[] = { { a, 0.5f }, { b, 0.2f }, { c, 0.3f } };
-    struct ph_blend_input turned[] = { { c, 0.3f }, { a, 0.5f }, { b, 0.2f } };
+    struct ph_blend_input in[] = { { a, 0.5f }, { b, 0.2f }, { third, 0.3f } };
+    struct ph_blend_input turned[] = { { third, 0.3f }, { a, 0.5f }, { b, 0.2f } };
     float other[N];
     for (int m = 0; m < 2; m++) {
         struct ph_blend_params par = { .method = m ? PH_BLEND_COSINE : PH_BLEND_SLERP };
@@ -183,7 +183,7 @@ TEST(no_blend_of_finite_vectors_is_ever_not_finite)
             for (int k = 0; k < 6 * 6 * 7 * 7; k++) {
                 struct ph_blend_input in[] = { { v[k % 6], weights[k / 36 % 7] },
                                                { v[k / 6 % 6], weights[k / 252] },
-                                               { c, 0.25f } };
+                                               { third, 0.25f } };
                 struct ph_blend_params par = { (enum ph_blend) m, raw, !raw };
                 for (int count = 1; count <= 3; count++) {
                     CHECK_OK(ph_blend_mix(in, count, N, &par, out));
@@ -218,10 +218,10 @@ TEST(a_blend_of_nothing_or_too_much_is_refused)
 TEST(blended_noise_keeps_the_strength_of_noise)
 {
     fill();
-    struct ph_blend_input in[] = { { a, 1 }, { b, 2 }, { c, 3 } };
+    struct ph_blend_input in[] = { { a, 1 }, { b, 2 }, { third, 3 } };
     CHECK_OK(
         ph_blend_mix(in, 3, N, &(struct ph_blend_params){ PH_BLEND_LINEAR, false, true }, out));
-    CHECK_NUM(fabs(norm(out) / ((norm(a) + norm(b) + norm(c)) / 3) - 1), <, 1e-6);
+    CHECK_NUM(fabs(norm(out) / ((norm(a) + norm(b) + norm(third)) / 3) - 1), <, 1e-6);
 }
 
 TEST(a_transition_ends_exactly_on_its_target)

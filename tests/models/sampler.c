@@ -428,26 +428,29 @@ TEST(a_config_that_cannot_be_followed_is_named)
 {
     static const struct {
         const char *text, *field;
-    } bad[] = { { "{\"_class_name\":\"UniPCMultistepScheduler\"}", "_class_name" },
-                { "{}", "_class_name" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"clip_sample\":true}", "clip_sample" },
-                { "{\"_class_name\":\"LCMScheduler\",\"thresholding\":true}", "thresholding" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"beta_schedule\":\"sigmoid\"}",
-                  "beta_schedule" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"beta_start\":\"x\"}", "beta_start" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"beta_end\":2}", "beta_end" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"num_train_timesteps\":0}",
-                  "num_train_timesteps" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"trained_betas\":[0.1,2]}",
-                  "trained_betas" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"trained_betas\":[]}", "trained_betas" },
-                { "{\"_class_name\":\"DDIMScheduler\",\"prediction_type\":\"flow\"}",
-                  "prediction_type" },
-                { "{\"_class_name\":\"DPMSolverMultistepScheduler\",\"solver_order\":3}",
-                  "solver_order" },
-                { "{\"_class_name\":\"DPMSolverMultistepScheduler\",\"algorithm_type\":\"sde-"
-                  "dpmsolver++\"}",
-                  "algorithm_type" } };
+    } bad[] = {
+        { "{\"_class_name\":\"UniPCMultistepScheduler\"}", "_class_name" },
+        { "{}", "_class_name" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"clip_sample\":true}", "clip_sample" },
+        { "{\"_class_name\":\"LCMScheduler\",\"thresholding\":true}", "thresholding" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"beta_schedule\":\"sigmoid\"}",
+          "beta_schedule" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"beta_start\":\"x\"}", "beta_start" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"beta_end\":2}", "beta_end" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"num_train_timesteps\":0}",
+          "num_train_timesteps" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"trained_betas\":[0.1,2]}", "trained_betas" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"beta_schedule\":\"linear\",\"beta_end\":0.9}",
+          "betas" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"trained_betas\":[]}", "trained_betas" },
+        { "{\"_class_name\":\"DDIMScheduler\",\"prediction_type\":\"flow\"}",
+          "prediction_type" },
+        { "{\"_class_name\":\"DPMSolverMultistepScheduler\",\"solver_order\":3}",
+          "solver_order" },
+        { "{\"_class_name\":\"DPMSolverMultistepScheduler\",\"algorithm_type\":\"sde-"
+          "dpmsolver++\"}",
+          "algorithm_type" }
+    };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct ph_json_doc *doc = parse(bad[i].text);
         struct ph_fault fault = { 0 };

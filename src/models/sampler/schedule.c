@@ -158,9 +158,9 @@ static void read_betas(struct reader *r, enum ph_sampler_kind kind, struct betas
     b->trained = member(r, "trained_betas", PH_JSON_ARRAY, "a list");
     if (!b->trained) return;
     for (const struct ph_json *v = b->trained->child; v && r->err >= 0; v = v->next)
-        if (v->type != PH_JSON_NUMBER || !(v->number > 0 && v->number < 1))
+        if (v->type != PH_JSON_NUMBER || !(v->number >= 1e-9 && v->number < 1))
             r->err = ph_fail(r->fault, PH_EFORMAT, "trained_betas",
-                             "scheduler: trained_betas must be numbers between 0 and 1");
+                             "scheduler: trained_betas must be numbers from 1e-9 to below 1");
     if (r->err >= 0 && (b->trained->count < 1 || b->trained->count > MAX_TRAIN_STEPS))
         r->err = ph_fail(r->fault, PH_EFORMAT, "trained_betas",
                          "scheduler: trained_betas has %d entries, not 1 .. %d",
@@ -236,6 +236,11 @@ ph_err ph_schedule_create(void *parent, const struct ph_json *config, enum ph_sa
     if (r.err >= 0) {
         fill_abar(s, &betas);
         if (truth(&r, "rescale_betas_zero_snr", false)) rescale_zero_snr(s);
+        // A factor 1/sqrt(abar) must stay a float that something can be multiplied with.
+        if (r.err >= 0 && !(s->abar[count - 1] >= 1e-20))
+            r.err = ph_fail(fault, PH_EFORMAT, "betas",
+                            "scheduler: the betas leave only %g of a picture at the last step",
+                            s->abar[count - 1]);
     }
     if (r.err < 0) {
         ph_tree_free(s);
