@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -246,10 +247,14 @@ static ph_err check_duplicates(struct parser *s, const struct ph_json *object)
     int n = 0;
     for (const struct ph_json *c = object->child; c; c = c->next) keys[n++] = c->key;
     qsort(keys, (size_t) n, sizeof *keys, by_key);
-    bool twice = false;
-    for (int i = 1; i < n; i++) twice |= !strcmp(keys[i - 1], keys[i]);
+    const char *twice = NULL;
+    for (int i = 1; i < n && !twice; i++)
+        if (!strcmp(keys[i - 1], keys[i])) twice = keys[i];
     free(keys);
-    return twice ? fail(s, "a member name comes twice") : PH_OK;
+    if (!twice) return PH_OK;
+    char what[128];
+    snprintf(what, sizeof what, "the member name '%.80s' comes twice", twice);
+    return fail(s, what);
 }
 
 static ph_err parse_container(struct parser *s, struct ph_json *v, bool object)
