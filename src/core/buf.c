@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/buf.h"
 
+#include "core/number.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,10 +55,10 @@ void ph_buf_printf(struct ph_buf *b, const char *fmt, ...)
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    int n = ph_vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     if (n >= 0 && reserve(b, (size_t) n)) {
-        vsnprintf(b->data + b->len, (size_t) n + 1, fmt, again);
+        ph_vsnprintf(b->data + b->len, (size_t) n + 1, fmt, again);
         b->len += (size_t) n;
     }
     va_end(again);

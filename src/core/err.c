@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <phosphene/common.h>
 
+#include "core/number.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -28,7 +30,7 @@ ph_err ph_fail(struct ph_fault *fault, ph_err code, const char *field, const cha
     snprintf(fault->field, sizeof fault->field, "%s", field ? field : "");
     va_list args;
     va_start(args, fmt);
-    vsnprintf(fault->message, sizeof fault->message, fmt, args);
+    ph_vsnprintf(fault->message, sizeof fault->message, fmt, args);
     va_end(args);
     return code;
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "core/json.h"
 
+#include "core/number.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
@@ -210,7 +212,7 @@ static ph_err parse_number(struct parser *s, struct ph_json *v)
     text[v->len] = 0;
     v->type = PH_JSON_NUMBER;
     v->text = text;
-    v->number = strtod(text, NULL);
+    v->number = ph_strtod(text, NULL);
     if (!isfinite(v->number)) return fail(s, "number is too large");
     errno = 0;
     v->integer = whole ? strtoll(text, NULL, 10) : 0;

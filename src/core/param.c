@@ -2,6 +2,7 @@
 #include <phosphene/param.h>
 
 #include "core/nearest.h"
+#include "core/number.h"
 
 #include <errno.h>
 #include <math.h>
@@ -25,7 +26,7 @@ static ph_err parse_float(const struct ph_param *p, const char *text, float *out
                           struct ph_fault *fault)
 {
     char *end;
-    double v = strtod(text, &end);
+    double v = ph_strtod(text, &end);
     // decimal alone: no blanks, "0x10", "inf" or "nan"
     if (text[strspn(text, "+-.0123456789eE")] || end == text || *end || !isfinite((float) v))
         return ph_fail(fault, PH_EINVAL, p->name, "%s is a number, got \"%s\"", p->name, text);
@@ -164,8 +165,8 @@ static int print_float(float v, char *text, size_t size)
 {
     char try[32];
     for (int digits = 1; digits <= 9; digits++) {
-        snprintf(try, sizeof try, "%.*g", digits, (double) v);
-        if (strtof(try, NULL) == v) break;
+        ph_snprintf(try, sizeof try, "%.*g", digits, (double) v);
+        if (ph_strtof(try, NULL) == v) break;
     }
     return snprintf(text, size, "%s", try);
 }

@@ -2,6 +2,8 @@
 // What a running graph tells about itself. Counters are written by lanes and read here, lock-free.
 #include "graph/graph_priv.h"
 
+#include "core/number.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,11 +153,11 @@ static int node_metric(struct ph_graph *g, const char *name, const char *what, c
     double q[3];
     if (!n) return -1;
     quantiles_ms(&n->busy, q);
-    if (!strcmp(what, "p50")) return snprintf(text, size, "%.1f", q[0]);
-    if (!strcmp(what, "p95")) return snprintf(text, size, "%.1f", q[1]);
-    if (!strcmp(what, "p99")) return snprintf(text, size, "%.1f", q[2]);
+    if (!strcmp(what, "p50")) return ph_snprintf(text, size, "%.1f", q[0]);
+    if (!strcmp(what, "p95")) return ph_snprintf(text, size, "%.1f", q[1]);
+    if (!strcmp(what, "p99")) return ph_snprintf(text, size, "%.1f", q[2]);
     if (!strcmp(what, "fps"))
-        return snprintf(text, size, "%.1f", ph_rate_get(&n->rate, ph_now_ns()));
+        return ph_snprintf(text, size, "%.1f", ph_rate_get(&n->rate, ph_now_ns()));
     if (!strcmp(what, "drops"))
         return snprintf(text, size, "%llu", (unsigned long long) port_drops(n));
     if (!strcmp(what, "errors"))
@@ -178,13 +180,13 @@ static int measure(struct ph_node *n, const char *name, char *text, size_t size)
         return snprintf(text, size, "%llu", (unsigned long long) n->last_id);
     if (!strcmp(name, "epoch")) return snprintf(text, size, "%u", n->last_epoch);
     if (!strcmp(name, "time"))
-        return snprintf(text, size, "%.2f", (double) n->in_pts_ns * 1e-9);
+        return ph_snprintf(text, size, "%.2f", (double) n->in_pts_ns * 1e-9);
     rates_locked(g, &r);
     if (!strcmp(name, "fps") || !strcmp(name, "pipeline_fps"))
-        return snprintf(text, size, "%.1f", r.pipeline_fps);
-    if (!strcmp(name, "input_fps")) return snprintf(text, size, "%.1f", r.input_fps);
-    if (!strcmp(name, "output_fps")) return snprintf(text, size, "%.1f", r.output_fps);
-    if (!strcmp(name, "latency_ms")) return snprintf(text, size, "%.1f", r.latency_p50_ms);
+        return ph_snprintf(text, size, "%.1f", r.pipeline_fps);
+    if (!strcmp(name, "input_fps")) return ph_snprintf(text, size, "%.1f", r.input_fps);
+    if (!strcmp(name, "output_fps")) return ph_snprintf(text, size, "%.1f", r.output_fps);
+    if (!strcmp(name, "latency_ms")) return ph_snprintf(text, size, "%.1f", r.latency_p50_ms);
     if (!strcmp(name, "dropped"))
         return snprintf(text, size, "%llu",
                         (unsigned long long) (r.dropped_input + r.dropped_output));

@@ -3,6 +3,7 @@
 #include <phosphene/node.h>
 
 #include "nodes/media/feed.h"
+#include "core/number.h"
 
 #include <ctype.h>
 #include <glob.h>
@@ -89,7 +90,7 @@ static ph_err start(struct ph_node *n, struct camera *p, const char *path,
                                           .no_wait = !lavfi };
     par.realtime = lavfi;
     snprintf(size, sizeof size, "%dx%d", p->size.width, p->size.height);
-    snprintf(fps, sizeof fps, "%.6g", (double) p->fps);
+    ph_snprintf(fps, sizeof fps, "%.6g", (double) p->fps);
     if (!lavfi && p->size.width) add_option(&par.input, &count, "video_size", size);
     if (!lavfi && p->fps > 0) add_option(&par.input, &count, "framerate", fps);
     if (!lavfi) choose_format(p, &par.input, &count);

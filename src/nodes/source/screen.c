@@ -3,6 +3,7 @@
 #include <phosphene/node.h>
 
 #include "nodes/media/feed.h"
+#include "core/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ static ph_err screen_open(struct ph_node *n, struct ph_fault *fault)
                        getenv("WAYLAND_DISPLAY") ? " (Wayland screens are not grabbed)" : "");
     char size[32], fps[32], x[16], y[16];
     snprintf(size, sizeof size, "%dx%d", p->size.width, p->size.height);
-    snprintf(fps, sizeof fps, "%.6g", (double) p->fps);
+    ph_snprintf(fps, sizeof fps, "%.6g", (double) p->fps);
     snprintf(x, sizeof x, "%d", (int) p->x);
     snprintf(y, sizeof y, "%d", (int) p->y);
     struct ph_feed_params par = {
