@@ -2,7 +2,10 @@
 // What upstream gets wrong, and changes while a stream runs.
 #include "streams.h"
 
+#include "alloc_count.h"
+#include "models/stream/blend.h"
 #include "models/stream/latent.h"
+#include "models/stream/similar.h"
 
 // ------------------------------------------------------------------------- upstream's defects
 static double largest(const float *x, int64_t n)
@@ -335,7 +338,7 @@ TEST(delta_weighs_the_stock_noise_in_the_guidance)
         struct ph_batch *b = running(&par, 3);
         float z[LATENT] = { 0 }, want[2 * LATENT];
         ph_batch_enter(b, z, 3);
-        float factor = -0.4f * (deltas[k] != 0 ? deltas[k] : 1);
+        float factor = -0.4f * deltas[k];
         ph_mix_of(want, 2 * LATENT, { factor, b->stock });
         ph_batch_guide(b, zero);
         values_near("m", b->guided, want, 2 * LATENT, 1e-6, 0);
@@ -379,6 +382,57 @@ TEST(the_clean_estimate_before_moves_with_its_slot)
     CHECK_OK(ph_batch_set(b, &par, NULL));
     CHECK(!memcmp(prev, b->prev + LATENT, sizeof prev));
     CHECK_INT(b->id[1], ==, id);
+}
+
+TEST(frames_and_live_changes_allocate_nothing)
+{
+    struct ph_sampler *s4 = lcm(4, 0, 16, 32, 45), *s2 = lcm(2, 32, 45);
+    struct ph_batch_params four = { 4, s4->step, PH_GUIDANCE_FULL, 1.4f, 1, false };
+    struct ph_batch_params two = { 2, s2->step, PH_GUIDANCE_SELF, 1.4f, 1, false };
+    struct ph_batch *b = batch_of(&four, 1);
+    struct ph_similar same;
+    static float noise[SLOTS * LATENT], clean[LATENT], mixed[LATENT];
+    values_noise(5, noise, SLOTS * LATENT);
+    CHECK_OK(ph_similar_init(&same, &(struct ph_similar_params){ 0 }, LATENT, false));
+    long before = alloc_count_here();
+    for (uint64_t k = 0; k < 12; k++) {
+        frame(b, k, clean);
+        ph_similar_next(&same, clean, 0.5);
+        struct ph_blend_input in[] = { { clean, 1 }, { noise, 2 }, { b->stock, 3 } };
+        CHECK_OK(ph_blend_mix(in, 3, LATENT, &(struct ph_blend_params){ 0 }, mixed));
+        CHECK_OK(ph_batch_set(b, k % 4 < 2 ? &two : &four, NULL));
+        ph_batch_reseed(b, noise);
+    }
+    CHECK_INT(alloc_count_here() - before, ==, 0);
+}
+
+TEST(memory_that_runs_out_is_an_error_and_nothing_else)
+{
+    static const int index[] = { 32, 45 };
+    static float noise[2 * LATENT];
+    struct ph_fault fault;
+    int refused = 0;
+    for (long k = 0; k < 8; k++) {
+        struct ph_sampler_params par = { .index = index, .chosen = 2 };
+        struct ph_schedule *schedule = NULL;
+        struct ph_sampler *s = NULL;
+        struct ph_batch *b = NULL;
+        alloc_fail_only(k);
+        ph_err ret = ph_schedule_create(NULL, NULL, PH_SAMPLER_LCM, &schedule, &fault);
+        if (ret >= 0) ret = ph_sampler_create(schedule, &par, &s, &fault);
+        struct ph_batch_params how = {
+            2, s ? s->step : NULL, PH_GUIDANCE_SELF, 1.4f, 1, false
+        };
+        if (ret >= 0) ret = ph_batch_create(&b, 2, LATENT, noise, &how, &fault);
+        alloc_fail_only(-1);
+        CHECK(ret == PH_OK || ret == PH_ENOMEM);
+        CHECK((ret == PH_OK) == (b != NULL));
+        refused += ret < 0;
+        ph_batch_destroy(&b);
+        ph_sampler_free(&s);
+        ph_tree_free(schedule);
+    }
+    CHECK_INT(refused, >=, 5);
 }
 
 // ------------------------------------------------------------------------- latents

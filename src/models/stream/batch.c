@@ -61,12 +61,12 @@ static enum ph_guidance effective(const struct ph_batch_params *par)
 static void find_coefs(struct ph_batch_coefs *c, const struct ph_batch_params *par)
 {
     enum ph_guidance guidance = effective(par);
-    float g = par->scale, delta = par->delta != 0 ? par->delta : 1;
+    float g = par->scale;
     for (int i = 0; i < par->slots; i++) slot_coefs(c, i, par);
     c->pos = guidance == PH_GUIDANCE_NONE ? 1 : g;
     c->neg = guidance == PH_GUIDANCE_FULL ? 1 - g : 0;
     bool stock = guidance == PH_GUIDANCE_SELF || guidance == PH_GUIDANCE_INITIALIZE;
-    c->stock = stock ? (1 - g) * delta : 0;
+    c->stock = stock ? (1 - g) * par->delta : 0;
 }
 
 static ph_err check(const struct ph_batch_params *par, int capacity, struct ph_fault *fault)

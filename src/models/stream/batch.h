@@ -13,6 +13,7 @@
 // picture calm), and S the stock noise: the noise that would make X out of the frame's own latent
 //     X_i = clean_i z0_i + noise_i S_i        for every slot, guidance scale and delta
 // which holds from the first frame on: a frame enters with S = N, and a step moves S as it moves X.
+// (Not with initialize, where S_0 is what the model says of the negative prompt.)
 //
 //   eps_i  = eps_x X_i + eps_m out_i                       what the model says, as noise
 //   m_i    = u + g (eps_i - u)          u: none - ; full: eps of the negative row;
@@ -23,7 +24,7 @@
 //
 // with the factors of the slot's own sampler step. For LCM this is what upstream writes as
 // X_i+1 = a_i+1 D_i + b_i+1 N_i+1 and S_i+1 = N_i+1 + (a_i+1/b_i+1) D(b_i S_i). With initialize,
-// S_0 is eps of the negative row of slot 0 (one more row instead of n).
+// S_0 is eps of the negative row of slot 0: one more row, not n.
 //
 // Where upstream is wrong and this is not:
 //   - One step with self guidance: upstream's stock noise reads itself and grows without bound
@@ -65,7 +66,7 @@ struct ph_batch_params {
     const struct ph_sampler_step *step; // [n], noisy to clean: from the sampler's `first` on
     enum ph_guidance guidance;
     float scale; // g; at most 1 there is no guidance: rows and arithmetic of NONE
-    float delta; // 0 = 1
+    float delta; // 1 = the stock noise as it is; 0 = none of it
     bool no_noise;
 };
 
