@@ -5,6 +5,7 @@
 #include "core/nearest.h"
 #include "core/tree.h"
 #include "room/edit.h"
+#include "room/hide.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -58,21 +59,12 @@ static const char *kind_of(const struct ph_ast *ast, const char *input)
     return !strcmp(type, "file") && is_url(input) ? "url" : type;
 }
 
-// Without a password: "rtsp://user:secret@host/x?y" is shown as "rtsp://host/x".
 static char *label_of(void *tree, const char *input)
 {
-    const char *scheme = strstr(input, "://");
-    if (!scheme) {
-        const char *slash = strrchr(input, '/');
-        bool path = slash && slash[1] && strncmp(input, "/dev/", 5) && !source_type(input);
-        return ph_tree_printf(tree, "%s", path ? slash + 1 : input);
-    }
-    const char *host = scheme + 3, *end = host + strcspn(host, "?#");
-    const char *path = host + strcspn(host, "/?#");
-    for (const char *at = host; at < path; at++)
-        if (*at == '@') host = at + 1;
-    return ph_tree_printf(tree, "%.*s%.*s", (int) (scheme + 3 - input), input,
-                          (int) (end - host), host);
+    char *label = source_type(input) ? strdup(input) : ph_hide_label(input);
+    char *copy = label ? ph_tree_text(tree, label, strlen(label)) : NULL;
+    free(label);
+    return copy;
 }
 
 // "clip.mp4" → "clip", "/dev/video0" → "video0", "scene fps=30" → "scene"; then "clip-2".
@@ -116,7 +108,8 @@ static ph_err add_source(struct ph_allow *a, void *tree, const char *input,
     ph_err ret = ph_ast_parse(&s.ast, line, ph_nodes(), fault);
     if (ret < 0) return ret;
     s.kind = kind_of(s.ast, what);
-    if (ph_append(tree, a->sources, a->source_count, s)) return PH_OK;
+    if (ph_append(tree, a->sources, a->source_count, s))
+        return ph_hide_graph(&a->hidden, s.ast);
     ph_tree_free(s.ast);
     return ph_fail(fault, PH_ENOMEM, "source", "out of memory");
 }
@@ -134,11 +127,17 @@ ph_err ph_allow_init(struct ph_allow *a, void *tree, const char *const *inputs,
     for (int i = 0; presets[i].name && ret == PH_OK; i++) {
         struct ph_ast *ast = NULL;
         if (ph_ast_parse(&ast, presets[i].text, ph_nodes(), NULL) < 0) continue;
-        if (ph_append(tree, a->presets, a->preset_count, ast)) continue;
+        if (ph_append(tree, a->presets, a->preset_count, ast)) {
+            ret = ph_hide_graph(&a->hidden, ast);
+            continue;
+        }
         ph_tree_free(ast);
         ret = ph_fail(fault, PH_ENOMEM, "preset", "out of memory");
     }
-    if (ret < 0) ph_allow_finish(a);
+    if (ret < 0) {
+        if (!fault->message[0]) ph_fail(fault, ret, "source", "%s", ph_strerror(ret));
+        ph_allow_finish(a);
+    }
     return ret;
 }
 
@@ -146,6 +145,7 @@ void ph_allow_finish(struct ph_allow *a)
 {
     for (int i = 0; i < a->source_count; i++) ph_tree_free(a->sources[i].ast);
     for (int i = 0; i < a->preset_count; i++) ph_tree_free(a->presets[i]);
+    ph_hide_free(&a->hidden);
     *a = (struct ph_allow){ 0 };
 }
 
@@ -208,6 +208,53 @@ static ph_err check_path(const struct ph_allow *a, const struct ph_ast_node *n,
     // "" opens nothing, except in a source, where it is some default device
     if (!text[0] && strcmp(n->info->group, "source")) return PH_OK;
     return listed(a, n->info, p, text) ? PH_OK : refuse(n, p, text, fault);
+}
+
+// --- what was shown without its folder
+
+static const char *if_shown(const struct ph_ast_node *n, const struct ph_node_info *info,
+                            const struct ph_param *p, const char *text)
+{
+    if (!n || n->info != info) return NULL;
+    const char *value = ph_edit_value(n, p);
+    char *label = ph_hide_label(value);
+    bool equal = label && !strcmp(label, text);
+    free(label);
+    return equal ? value : NULL;
+}
+
+static const char *meant(const struct ph_allow *a, const struct ph_ast_node *was,
+                         const struct ph_node_info *info, const struct ph_param *p,
+                         const char *text)
+{
+    const char *value = if_shown(was, info, p, text);
+    if (listed(a, info, p, text)) return NULL;
+    for (int i = 0; i < a->source_count && !value; i++)
+        value = if_shown(&a->sources[i].ast->nodes[0], info, p, text);
+    for (int i = 0; i < a->preset_count; i++)
+        for (int k = 0; k < a->presets[i]->node_count && !value; k++)
+            value = if_shown(&a->presets[i]->nodes[k], info, p, text);
+    return value && strcmp(value, text) != 0 ? value : NULL;
+}
+
+ph_err ph_allow_resolve(const struct ph_allow *a, struct ph_ast *graph,
+                        const struct ph_ast *present, bool *changed, struct ph_fault *fault)
+{
+    *changed = false;
+    for (int i = 0; i < graph->node_count; i++) {
+        struct ph_ast_node *n = &graph->nodes[i];
+        const struct ph_ast_node *was = present ? ph_ast_find(present, n->name) : NULL;
+        for (int k = 0; k < n->param_count; k++) {
+            const struct ph_param *p = n->params[k].info;
+            const char *value =
+                p->flags & PH_PARAM_PATH ? meant(a, was, n->info, p, n->params[k].value) : NULL;
+            if (!value) continue;
+            ph_err ret = ph_ast_set(graph, n, p->name, value, fault);
+            if (ret < 0) return ret;
+            *changed = true;
+        }
+    }
+    return PH_OK;
 }
 
 ph_err ph_allow_value(const struct ph_allow *a, const struct ph_ast_node *node,

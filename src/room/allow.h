@@ -8,6 +8,8 @@
 
 #include "graph/text.h"
 
+struct ph_hidden;
+
 struct ph_source {
     const char *name, *kind, *label;
     const char *node;   // as graph text
@@ -19,6 +21,7 @@ struct ph_allow {
     int source_count;
     struct ph_ast **presets; // parsed; those that this build cannot run are left out
     int preset_count;
+    struct ph_hidden *hidden; // the paths of all of them
 };
 
 // `tree` owns all of it; ph_allow_finish frees the parsed graphs. inputs may be NULL. PH_EINVAL: an
@@ -31,6 +34,10 @@ const struct ph_source *ph_allow_find(const struct ph_allow *a, const char *name
 const char *ph_allow_nearest(const struct ph_allow *a,
                              const char *name); // NULL = none is like it
 
+// A client was shown "clip.mp4": where it names that, the path is put back which the same node of
+// `present` (may be NULL), a source or a preset has.                                thread: any
+ph_err ph_allow_resolve(const struct ph_allow *a, struct ph_ast *graph,
+                        const struct ph_ast *present, bool *changed, struct ph_fault *fault);
 // Whether a client may have this graph. present: what the room runs now, whose own paths it may
 // keep; NULL = a new room. PH_EINVAL, with line and column.                         thread: any
 ph_err ph_allow_graph(const struct ph_allow *a, const struct ph_ast *graph,

@@ -77,8 +77,11 @@ static void presets(void *opaque, struct ph_request *req)
         ph_json_str(&b, p->name);
         ph_json_key(&b, "title");
         ph_json_str(&b, p->title);
+        char *text = ph_hide(house->allow.hidden, NULL, p->text);
         ph_json_key(&b, "text");
-        ph_json_str(&b, p->text);
+        ph_json_str(&b, text ? text : "");
+        b.failed = b.failed || !text;
+        free(text);
         ph_buf_puts(&b, "}");
     }
     ph_buf_puts(&b, "]}");
@@ -97,8 +100,11 @@ static void sources(void *opaque, struct ph_request *req)
         ph_json_str(&b, s->name);
         ph_json_key(&b, "kind");
         ph_json_str(&b, s->kind);
+        char *label = ph_hide(house->allow.hidden, NULL, s->label);
         ph_json_key(&b, "label");
-        ph_json_str(&b, s->label);
+        ph_json_str(&b, label ? label : "");
+        b.failed = b.failed || !label;
+        free(label);
         ph_buf_puts(&b, "}");
     }
     ph_buf_puts(&b, "]}");

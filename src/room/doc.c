@@ -2,6 +2,8 @@
 // What a room tells about itself: the room document, its parameters, its trace.
 #include "room/room_priv.h"
 
+#include "core/number.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,7 +30,9 @@ char *ph_room_doc(struct ph_room *room)
     ph_buf_puts(&b, ",");
     ph_buf_puts(&b, status + 1);
     free(status);
-    return ph_buf_steal(&b);
+    char *doc = b.failed ? NULL : ph_room_hide(room, b.data);
+    ph_buf_free(&b);
+    return doc;
 }
 
 void ph_room_act_doc(struct ph_room *room, struct ph_room_job *j)
@@ -63,7 +67,7 @@ static void put_value(struct ph_buf *b, const struct ph_param *p, const char *te
         ph_param_parse(p, text, &v, NULL);
         ph_buf_puts(b, v.b ? "true" : "false");
         break;
-    case PH_TYPE_FLOAT: ph_json_num(b, strtod(text, NULL)); break;
+    case PH_TYPE_FLOAT: ph_json_num(b, ph_strtod(text, NULL)); break;
     case PH_TYPE_INT: ph_buf_printf(b, "%lld", strtoll(text, NULL, 10)); break;
     default: ph_json_str(b, p->flags & PH_PARAM_SECRET ? "" : text); break;
     }
@@ -95,11 +99,13 @@ void ph_room_act_params(struct ph_room *room, struct ph_room_job *j)
     for (int i = 0; ret == PH_OK && i < room->ast->node_count; i++)
         put_node(&b, &room->ast->nodes[i]);
     ph_buf_puts(&b, "]}");
+    char *text = ret == PH_OK && !b.failed ? ph_room_hide(room, b.data) : NULL;
     if (ret < 0)
         ph_asker_fault(&j->asker, &fault);
-    else if (b.failed)
-        no_memory(&j->asker);
+    else if (text)
+        ph_asker_json(&j->asker, 200, text);
     else
-        ph_asker_json(&j->asker, 200, b.data);
+        no_memory(&j->asker);
+    free(text);
     ph_buf_free(&b);
 }

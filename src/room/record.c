@@ -43,6 +43,28 @@ static void choose_file(struct ph_room *room, char *path, size_t size)
     }
 }
 
+void ph_record_note(struct ph_room *room, const char *node, const char *message)
+{
+    struct ph_recording *rec = &room->recording;
+    if (!node || !atomic_load(&room->recording_on)) return;
+    pthread_mutex_lock(&room->view_lock);
+    if (!strcmp(rec->node, node)) {
+        snprintf(rec->problem, sizeof rec->problem, "%s", message ? message : "");
+        rec->failed_ns = message ? ph_now_ns() : 0;
+    }
+    pthread_mutex_unlock(&room->view_lock);
+}
+
+static void begin(struct ph_room *room, const char *node)
+{
+    struct ph_recording *rec = &room->recording;
+    pthread_mutex_lock(&room->view_lock);
+    memcpy(rec->node, node, sizeof rec->node);
+    rec->failed_ns = 0;
+    rec->problem[0] = 0;
+    pthread_mutex_unlock(&room->view_lock);
+}
+
 static void set_on(struct ph_room *room, bool on)
 {
     room->recording.on = on;
@@ -51,15 +73,18 @@ static void set_on(struct ph_room *room, bool on)
 
 static ph_err start(struct ph_room *room, struct ph_fault *fault)
 {
-    char path[1400], *text = ph_graph_text(room->graph), *edited = NULL;
+    char path[1400], node[PH_NAME_MAX], *text = ph_graph_text(room->graph), *edited = NULL;
     struct ph_recording *rec = &room->recording;
     ph_err ret = text ? make_folder(room->house->recordings, fault)
                       : ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
     if (ret == PH_OK) {
         choose_file(room, path, sizeof path);
-        ret = ph_edit_record(text, path, rec->node, &edited, fault);
+        ret = ph_edit_record(text, path, node, &edited, fault);
     }
-    if (ret == PH_OK) set_on(room, true);
+    if (ret == PH_OK) {
+        begin(room, node);
+        set_on(room, true);
+    }
     if (ret == PH_OK) ret = ph_room_edit_graph(room, edited, fault);
     if (ret < 0) {
         set_on(room, false);
@@ -71,6 +96,16 @@ static ph_err start(struct ph_room *room, struct ph_fault *fault)
     return ret;
 }
 
+// It takes no more pictures once its node has said why.
+static double seconds_until_now(struct ph_room *room)
+{
+    const struct ph_recording *rec = &room->recording;
+    pthread_mutex_lock(&room->view_lock);
+    int64_t end_ns = rec->failed_ns ? rec->failed_ns : ph_now_ns();
+    pthread_mutex_unlock(&room->view_lock);
+    return end_ns > rec->started_ns ? (double) (end_ns - rec->started_ns) * 1e-9 : 0;
+}
+
 // The file is complete: its node was closed by the edit that removed it.
 static void finished(struct ph_room *room)
 {
@@ -79,7 +114,7 @@ static void finished(struct ph_room *room)
     struct stat info;
     snprintf(path, sizeof path, "%s/%s", room->house->recordings, rec->file);
     rec->bytes = stat(path, &info) ? 0 : (uint64_t) info.st_size;
-    rec->seconds = (double) (ph_now_ns() - rec->started_ns) * 1e-9;
+    rec->seconds = seconds_until_now(room);
     set_on(room, false);
 }
 
@@ -117,15 +152,30 @@ void ph_record_follow(struct ph_room *room)
     if (rec->on && !ph_ast_find(room->ast, rec->node)) finished(room);
 }
 
-static void put_state(const struct ph_recording *rec, struct ph_buf *b)
+static void put_problem(struct ph_room *room, struct ph_buf *b)
 {
-    double seconds = rec->on ? (double) (ph_now_ns() - rec->started_ns) * 1e-9 : rec->seconds;
+    char text[sizeof room->recording.problem];
+    pthread_mutex_lock(&room->view_lock);
+    memcpy(text, room->recording.problem, sizeof text);
+    pthread_mutex_unlock(&room->view_lock);
+    ph_json_key(b, "problem");
+    if (text[0])
+        ph_json_str(b, text);
+    else
+        ph_buf_puts(b, "null");
+}
+
+static void put_state(struct ph_room *room, struct ph_buf *b)
+{
+    const struct ph_recording *rec = &room->recording;
+    double seconds = rec->on ? seconds_until_now(room) : rec->seconds;
     ph_buf_printf(b, "{\"recording\":%s", rec->on ? "true" : "false");
     if (rec->file[0]) {
         ph_json_key(b, "file");
         ph_json_str(b, rec->file);
         ph_buf_printf(b, ",\"seconds\":%.3f", seconds);
         if (!rec->on) ph_buf_printf(b, ",\"bytes\":%llu", (unsigned long long) rec->bytes);
+        put_problem(room, b);
     }
     ph_buf_puts(b, "}");
 }
@@ -133,7 +183,7 @@ static void put_state(const struct ph_recording *rec, struct ph_buf *b)
 void ph_record_json(struct ph_room *room, struct ph_buf *b)
 {
     ph_json_key(b, "recording");
-    put_state(&room->recording, b);
+    put_state(room, b);
 }
 
 void ph_room_act_record(struct ph_room *room, struct ph_room_job *j)
@@ -147,11 +197,13 @@ void ph_room_act_record(struct ph_room *room, struct ph_room_job *j)
         ret = start(room, &fault);
     else if (!strcmp(j->text, "stop") && room->recording.on)
         ret = stop(room, &fault);
-    put_state(&room->recording, &b);
-    if (ret == PH_OK && b.failed) ret = ph_fail(&fault, PH_ENOMEM, "room", "out of memory");
+    put_state(room, &b);
+    char *text = b.failed ? NULL : ph_room_hide(room, b.data);
+    if (ret == PH_OK && !text) ret = ph_fail(&fault, PH_ENOMEM, "room", "out of memory");
     if (ret < 0)
         ph_asker_fault(&j->asker, &fault);
     else
-        ph_asker_json(&j->asker, 200, b.data);
+        ph_asker_json(&j->asker, 200, text);
+    free(text);
     ph_buf_free(&b);
 }

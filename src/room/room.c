@@ -26,6 +26,7 @@ void ph_room_unref(struct ph_room **out)
     pthread_mutex_destroy(&room->view_lock);
     ph_worker_finish(&room->worker);
     ph_tree_free(room->ast);
+    ph_hide_free(&room->paths);
     free(room->home);
     free(room->journal);
     free(room);
@@ -110,6 +111,31 @@ bool ph_room_is_open(struct ph_room *room, struct ph_asker *a)
 
 // --- what the graph says, from a lane or from the worker
 
+static void hide_in(const struct ph_room *room, char *text)
+{
+    ph_hide_in(room->house->allow.hidden, text);
+    ph_hide_in(room->paths, text);
+}
+
+char *ph_room_hide(struct ph_room *room, const char *text)
+{
+    pthread_mutex_lock(&room->view_lock);
+    char *copy = ph_hide(room->house->allow.hidden, room->paths, text);
+    pthread_mutex_unlock(&room->view_lock);
+    return copy;
+}
+
+// To a C caller as it is: that is the owner of the files.
+static void tell_fault(struct ph_room *room, struct ph_asker *asker,
+                       const struct ph_fault *fault)
+{
+    struct ph_fault copy = *fault;
+    pthread_mutex_lock(&room->view_lock);
+    if (!asker->waiter) hide_in(room, copy.message);
+    pthread_mutex_unlock(&room->view_lock);
+    ph_asker_fault(asker, &copy);
+}
+
 // node NULL: the whole room. A node that is well again takes back only what it said itself.
 static void note_problem(struct ph_room *room, const char *node, const char *message)
 {
@@ -118,6 +144,7 @@ static void note_problem(struct ph_room *room, const char *node, const char *mes
     if (message || !strcmp(room->problem_node, node)) {
         snprintf(room->problem_node, sizeof room->problem_node, "%s", node);
         snprintf(room->problem, sizeof room->problem, "%s", message ? message : "");
+        hide_in(room, room->problem);
         room->problem_new = true;
     }
     pthread_mutex_unlock(&room->view_lock);
@@ -129,7 +156,10 @@ void ph_room_event(void *opaque, const struct ph_event *e)
     struct ph_room *room = opaque;
     switch (e->type) {
     case PH_EVENT_ACK: ph_acks_landed(room, e->id, e->frame, e->epoch); break;
-    case PH_EVENT_PROBLEM: note_problem(room, e->node, e->message); break;
+    case PH_EVENT_PROBLEM:
+        ph_record_note(room, e->node, e->message);
+        note_problem(room, e->node, e->message);
+        break;
     case PH_EVENT_EOF: note_problem(room, NULL, "the stream of this room has ended"); break;
     case PH_EVENT_EDITED: break;
     }
@@ -160,9 +190,16 @@ ph_err ph_room_learn(struct ph_room *room, struct ph_fault *fault)
     ph_err ret = ph_ast_parse(&ast, text, ph_nodes(), fault);
     free(text);
     if (ret < 0) return ret;
+    struct ph_hidden *hidden = NULL;
+    ret = ph_hide_graph(&hidden, ast);
+    pthread_mutex_lock(&room->view_lock);
+    struct ph_hidden *old = room->paths;
+    room->paths = hidden;
+    pthread_mutex_unlock(&room->view_lock);
+    ph_hide_free(&old);
     ph_tree_free(room->ast);
     room->ast = ast;
-    return PH_OK;
+    return ret < 0 ? ph_fail(fault, ret, "graph", "out of memory") : PH_OK;
 }
 
 // The room is ready with its first frame; a room that cannot make one by itself is ready now.
@@ -176,14 +213,30 @@ static void begin(struct ph_room *room)
     pthread_mutex_unlock(&room->view_lock);
 }
 
+// A client's text, beside what the room runs now; with the paths put back that it was not shown.
+static ph_err check_text(struct ph_room *room, char **text, struct ph_fault *fault)
+{
+    const struct ph_allow *allow = &room->house->allow;
+    struct ph_ast *ast = NULL;
+    bool changed = false;
+    ph_err ret = ph_ast_parse(&ast, *text, ph_nodes(), fault);
+    if (ret == PH_OK) ret = ph_allow_resolve(allow, ast, room->ast, &changed, fault);
+    if (ret == PH_OK) ret = ph_allow_graph(allow, ast, room->ast, fault);
+    char *resolved = ret == PH_OK && changed ? ph_ast_print(ast) : NULL;
+    if (ret == PH_OK && changed && !resolved)
+        ret = ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
+    if (resolved) {
+        free(*text);
+        *text = resolved;
+    }
+    ph_tree_free(ast);
+    return ret;
+}
+
 static ph_err open_graph(struct ph_room *room, struct ph_room_job *j, struct ph_fault *fault)
 {
     struct ph_graph *g = NULL;
-    struct ph_ast *ast = NULL;
-    ph_err ret = ph_ast_parse(&ast, j->text, ph_nodes(), fault);
-    if (ret == PH_OK && !j->trusted)
-        ret = ph_allow_graph(&room->house->allow, ast, NULL, fault);
-    ph_tree_free(ast);
+    ph_err ret = j->trusted ? PH_OK : check_text(room, &j->text, fault);
     if (ret < 0) return ret;
     ret = ph_graph_create(&g, j->text,
                           ph_graph_params(.log = &room->house->log, .mode = PH_LIVE,
@@ -229,7 +282,7 @@ void ph_room_act_open(struct ph_room *room, struct ph_room_job *j)
         ph_rooms_forget(room->house, room);
         close_graph(room);
         ph_view_close_all(room, "the room did not open");
-        ph_asker_fault(&j->asker, &fault);
+        tell_fault(room, &j->asker, &fault);
         ph_rooms_reap(room);
         return;
     }
@@ -291,25 +344,16 @@ static void answer_edit(struct ph_room *room, struct ph_room_job *j, ph_err ret,
                         const struct ph_fault *fault)
 {
     if (ret < 0)
-        ph_asker_fault(&j->asker, fault);
+        tell_fault(room, &j->asker, fault);
     else
         ph_room_act_doc(room, j);
-}
-
-static ph_err check_edit(struct ph_room *room, const char *text, struct ph_fault *fault)
-{
-    struct ph_ast *ast = NULL;
-    ph_err ret = ph_ast_parse(&ast, text, ph_nodes(), fault);
-    if (ret == PH_OK) ret = ph_allow_graph(&room->house->allow, ast, room->ast, fault);
-    ph_tree_free(ast);
-    return ret;
 }
 
 void ph_room_act_edit(struct ph_room *room, struct ph_room_job *j)
 {
     struct ph_fault fault = { 0 };
     if (!ph_room_is_open(room, &j->asker)) return;
-    ph_err ret = j->trusted ? PH_OK : check_edit(room, j->text, &fault);
+    ph_err ret = j->trusted ? PH_OK : check_text(room, &j->text, &fault);
     char *carried = ret == PH_OK ? ph_record_carry(room, j->text) : NULL;
     if (ret == PH_OK) ret = ph_room_edit_graph(room, carried ? carried : j->text, &fault);
     free(carried);

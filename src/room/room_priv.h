@@ -15,6 +15,7 @@
 #include "core/hist.h"
 #include "room/allow.h"
 #include "room/edit.h"
+#include "room/hide.h"
 #include "room/message.h"
 #include "room/worker.h"
 #include "server/server.h"
@@ -127,12 +128,14 @@ struct ph_acks {
 enum ph_room_state { PH_ROOM_OPENING, PH_ROOM_OPEN, PH_ROOM_CLOSED };
 
 struct ph_recording {
-    char node[PH_NAME_MAX]; // "" = none
+    char node[PH_NAME_MAX]; // "" = none; written under view_lock
     char file[160];         // of the present or last recording; "" = there was none
     bool on;
     int64_t started_ns;
-    double seconds; // of the last one
-    uint64_t bytes; //
+    int64_t failed_ns; // view_lock: when its node said `problem`; 0 = it goes on
+    char problem[256]; // view_lock
+    double seconds;    // of the last one
+    uint64_t bytes;    //
 };
 
 struct ph_room_job {
@@ -181,6 +184,7 @@ struct ph_room {
     bool probe;                // keeps the graph awake until its first frame
     bool ready;
     char problem_node[PH_NAME_MAX], problem[256]; // of the node that spoke last
+    struct ph_hidden *paths;                      // to hide: those of the present graph
     bool problem_new;                             // viewers have not been told yet
     int64_t told_ns;                              // when they were told last
     struct ph_graph_rates rates;                  // as of the last tick
@@ -222,6 +226,8 @@ void ph_room_act_params(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_trace(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_record(struct ph_room *room, struct ph_room_job *j); // text: start, stop, ""
 
+// A text for those on the other side of the network: paths without their folders. malloc'ed.
+char *ph_room_hide(struct ph_room *room, const char *text); // thread: any
 // Replaces the running graph and reads the new text again.
 ph_err ph_room_edit_graph(struct ph_room *room, const char *text, struct ph_fault *fault);
 ph_err ph_room_learn(struct ph_room *room, struct ph_fault *fault); // reads the graph's text
@@ -236,6 +242,8 @@ void ph_record_follow(struct ph_room *room); // after an edit: is it still there
 // A text that says nothing of the recording, with it added, so that it goes on: a preset, a graph
 // written anew. NULL when there is nothing to add. Ends with POST …/record only. Free the result.
 char *ph_record_carry(struct ph_room *room, const char *text);
+// What a node of the graph has said; thread: lane
+void ph_record_note(struct ph_room *room, const char *node, const char *message);
 void ph_record_json(struct ph_room *room, struct ph_buf *b); // a member of the room document
 
 // --- acks.c                                                                   thread: any

@@ -332,7 +332,9 @@ static ph_err learn(struct ph_rooms *house, const struct ph_rooms_params *par,
         return ph_fail(fault, PH_ENOMEM, "rooms", "out of memory");
     ph_err ret = ph_presets_load(tree, par->presets_dir, &house->presets, fault);
     if (ret < 0) return ret;
-    return ph_allow_init(&house->allow, tree, par->sources, house->presets, fault);
+    ret = ph_allow_init(&house->allow, tree, par->sources, house->presets, fault);
+    if (ret == PH_OK) ret = ph_hide_folder(&house->allow.hidden, house->recordings);
+    return ret;
 }
 
 static ph_err make_server(struct ph_rooms *house, const struct ph_rooms_params *par,

@@ -2,6 +2,8 @@
 // The HTTP API, call by call, as docs/protocol.md has it.
 #include "house.h"
 
+#include "core/buf.h"
+
 #define GRAPH "pattern ball size=160x120 fps=30 id=on => jpeg -> live"
 
 TEST(health_is_always_and_readiness_comes_with_the_first_frame)
@@ -480,4 +482,97 @@ TEST(the_page_may_come_from_a_folder_uncached)
     EXPECT(200, &h, "GET", "/api/v1/openapi.json", NULL);
     house_stop(&h);
     remove_folder(dir);
+}
+
+// --- where the server keeps its files
+
+// Makes a film in the house's folder and returns its path.
+static const char *make_film(const struct house *h, const char *name)
+{
+    static char path[160];
+    char text[300];
+    struct ph_graph *g;
+    struct ph_fault fault = { 0 };
+    snprintf(path, sizeof path, "%s/%s", h->dir, name);
+    snprintf(text, sizeof text, "pattern size=64x48 fps=30 -> record \"%s\"", path);
+    if (ph_graph_create(&g, text, ph_graph_params(.mode = PH_OFFLINE, .frames = 30), &fault))
+        TEST_FAIL("%s", fault.message);
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
+    ph_graph_destroy(&g);
+    return path;
+}
+
+TEST(viewers_see_names_of_files_and_not_where_they_are)
+{
+    static const char *const paths[] = { "/api/v1/rooms/demo", "/api/v1/rooms/demo/params",
+                                         "/api/v1/sources", "/api/v1/presets" };
+    struct house h;
+    struct client c;
+    char graph[400], body[1200];
+    NEED("file");
+    NEED("record");
+    house_start(&h, NULL, NULL);
+    // a name that needs quotes in a graph text and escapes in JSON
+    snprintf(graph, sizeof graph, "f: file \"%s\" loop=on => jpeg -> live",
+             make_film(&h, "a \\\\ clip.mp4"));
+    struct ph_fault fault = { 0 };
+    if (ph_room_create(h.rooms, ph_room_params(.graph = graph), &fault))
+        TEST_FAIL("%s", fault.message);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        EXPECT(200, &h, "GET", paths[i], NULL);
+        if (strstr(answer, h.dir)) TEST_FAIL("%s: %s", paths[i], answer);
+        if (i < 2) CHECK_HAS(answer, "clip.mp4");
+    }
+    // what was shown may be sent back: it means the same film, and the recording goes on
+    struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo");
+    struct ph_buf b = { 0 };
+    ph_buf_puts(&b, "{\"graph\":");
+    ph_json_str(&b, str(doc, "text"));
+    ph_buf_puts(&b, "}");
+    ph_json_free(&doc);
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo", b.data);
+    ph_buf_free(&b);
+    CHECK_HAS(answer, "\"recording\":true");
+    if (strstr(answer, h.dir)) TEST_FAIL("%s", answer);
+    watch(&h, &c, "/ws/stream");
+    struct sight s = next_sight(&c);
+    CHECK_INT(s.shot.width, ==, 64);
+    shot_free(&s.shot);
+    client_close(&c);
+    // a name of the same kind elsewhere is not understood
+    snprintf(body, sizeof body, "{\"graph\":\"g: file other.mp4 => jpeg -> live\"}");
+    EXPECT(400, &h, "PATCH", "/api/v1/rooms/demo", body);
+    house_stop(&h);
+}
+
+TEST(a_url_is_shown_without_its_password)
+{
+    struct house h;
+    NEED("file");
+    house_start(&h, "f: file http://me:secret@127.0.0.1:9/none?key=7 => jpeg -> live", NULL);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(200, &h, "GET", i ? "/api/v1/rooms/demo/params" : "/api/v1/rooms/demo", NULL);
+        CHECK_HAS(answer, "http://127.0.0.1:9/none");
+        CHECK(!strstr(answer, "secret"));
+        CHECK(!strstr(answer, "key=7"));
+    }
+    house_stop(&h);
+}
+
+TEST(a_source_that_cannot_be_opened_is_named_without_its_folder)
+{
+    struct house h;
+    NEED("file");
+    house_start(&h, GRAPH,
+                &(struct ph_rooms_params){ .sources = (const char *const[]){
+                                               "gone=/nowhere/at all/gone.mp4", NULL } });
+    EXPECT(200, &h, "GET", "/api/v1/sources", NULL);
+    CHECK(!strstr(answer, "nowhere"));
+    api(&h, "POST", "/api/v1/rooms/demo/source", "{\"source\":\"gone\"}", answer,
+        sizeof answer);
+    CHECK_HAS(answer, "gone.mp4");
+    CHECK(!strstr(answer, "nowhere"));
+    house_stop(&h);
 }

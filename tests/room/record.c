@@ -2,7 +2,9 @@
 // Recordings over the API: an edit of the running graph, a file whose name the server makes up.
 #include "house.h"
 
+#include <signal.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #if PH_HAVE_FFMPEG
 #include <libavcodec/avcodec.h>
@@ -291,4 +293,43 @@ TEST(a_lane_inside_a_long_step_keeps_no_other_from_finishing_its_film)
     pthread_join(stopper, NULL);
     ph_graph_destroy(&g);
     remove_folder(dir);
+}
+
+// --- a disk that is full
+
+// A film that may not grow any more is one whose disk is full, for all but the kernel.
+TEST(a_recording_says_that_it_cannot_go_on_and_where_it_ends)
+{
+    struct house h;
+    char path[256];
+    struct rlimit limit = { 1 << 20, RLIM_INFINITY };
+    NEED("record");
+    signal(SIGXFSZ, SIG_IGN);
+    house_start(&h, "pattern noise size=320x240 fps=30 => jpeg -> live", NULL);
+    CHECK_OK(setrlimit(RLIMIT_FSIZE, &limit));
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    CHECK_HAS(answer, "\"problem\":null");
+    while (!strstr(answer, "may not grow")) {
+        sleep_ms(50);
+        EXPECT(200, &h, "GET", "/api/v1/rooms/demo/record", NULL);
+    }
+    CHECK(!strstr(answer, h.dir)); // where it lies is nobody's business
+    struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo");
+    CHECK_HAS(str(doc, "recording.problem"), "may not grow");
+    double kept = num(doc, "recording.seconds");
+    ph_json_free(&doc);
+    sleep_ms(300);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"stop\"}");
+    doc = parse_json(answer);
+    CHECK_NUM(num(doc, "seconds"), ==, kept); // it does not go on counting
+    CHECK_HAS(str(doc, "problem"), "may not grow");
+    const char *after = strstr(str(doc, "problem"), "after about ");
+    CHECK(after);
+    snprintf(path, sizeof path, "%s/recordings/%s", h.dir, str(doc, "file"));
+    // from its first picture to the end of its last, of 30 a second
+    CHECK_NUM(fabs(play(path).seconds + 1 / 30. - atof(after + 12)), <, 0.11);
+    ph_json_free(&doc);
+    EXPECT(200, &h, "POST", "/api/v1/rooms/demo/record", "{\"action\":\"start\"}");
+    CHECK_HAS(answer, "\"problem\":null");
+    house_stop(&h);
 }

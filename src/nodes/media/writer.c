@@ -50,6 +50,8 @@ struct ph_writer {
     int64_t at;    // where the next byte goes
     int64_t whole; // all before this is complete fragments
     int io_error;  // errno of the first write that failed
+    int64_t writing, begun,
+        whole_ticks; // the packet under way, the open fragment, what is whole
 
     AVFormatContext *fmt;
     struct ph_encoder *encoder;
@@ -102,7 +104,11 @@ static int write_marked(void *opaque, IO_CONST uint8_t *buf, int size,
     bool begins = type == AVIO_DATA_MARKER_SYNC_POINT ||
                   type == AVIO_DATA_MARKER_BOUNDARY_POINT || type == AVIO_DATA_MARKER_TRAILER ||
                   begins_cluster(buf, size);
-    if (begins && !w->io_error) w->whole = w->at;
+    if (begins && !w->io_error) {
+        w->whole = w->at;
+        w->whole_ticks = w->begun; // a fragment is written when the next one begins
+        w->begun = w->writing;
+    }
     return write_bytes(opaque, buf, size);
 }
 
@@ -180,13 +186,16 @@ static ph_err broken(struct ph_writer *w, ph_err code, const char *fmt, ...)
 static ph_err broken_ff(struct ph_writer *w, int error)
 {
     char text[128];
-    double seconds = w->started ? (double) w->last / w->kind->ticks_per_second : 0;
+    double seconds = (double) w->whole_ticks / w->kind->ticks_per_second;
     const char *why =
         w->io_error ? strerror(w->io_error) : ph_ff_text(error, text, sizeof text);
     if (w->io_error == ENOSPC || w->io_error == EDQUOT) why = "the disk is full";
     if (w->io_error == EFBIG) why = "the file may not grow any larger";
+    if (!w->whole_ticks)
+        return broken(w, PH_EIO, "%s: %s; nothing is recorded, not even the first second",
+                      w->par.path, why);
     return broken(w, PH_EIO,
-                  "%s: %s; the recording ends after about %.0f s, all up to there is playable",
+                  "%s: %s; the recording ends after about %.1f s, all up to there is playable",
                   w->par.path, why, seconds);
 }
 
@@ -331,6 +340,7 @@ static int write_held(struct ph_writer *w, int64_t duration)
 {
     if (!w->has_held) return 0;
     w->has_held = false;
+    w->writing = w->held->pts;
     w->held->duration = duration;
     w->held->stream_index = w->video->index;
     av_packet_rescale_ts(w->held, (AVRational){ 1, w->kind->ticks_per_second },
