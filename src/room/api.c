@@ -4,6 +4,7 @@
 
 #include "room/presets.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,9 +29,13 @@ static void readyz(void *opaque, struct ph_request *req)
     char why[512] = "there is no room yet";
     struct ph_room *room = ph_rooms_find(opaque, NULL);
     bool ready = room && ph_room_not_ready(room, why, sizeof why) == 0;
+    if (ready && ph_view_waits_for_camera(room))
+        snprintf(why, sizeof why,
+                 "ready: the room \"%s\" takes a visitor's webcam, and none sends yet\n",
+                 room->name);
     ph_room_unref(&room);
     if (ready)
-        ph_reply_text(req, 200, "ready\n");
+        ph_reply_text(req, 200, why[0] ? why : "ready\n");
     else
         ph_reply_error(req, 503, "room", "%s", why);
 }

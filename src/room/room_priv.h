@@ -275,6 +275,8 @@ void ph_view_end(struct ph_room *room);           // unsubscribes; thread: worke
 // A webcam's picture that came after a viewer and before the viewer's feed was on: it is shown as
 // soon as it is, also when no other comes. Under graph_lock, so that none overtakes it. thread: io
 void ph_view_keep_early(struct ph_room *room, struct ph_frame *f);
+// Its source is a visitor's webcam, and there is no picture and nobody who sends. thread: io
+bool ph_view_waits_for_camera(struct ph_room *room);
 // The newest JPEG at once, or deferred until there is one.                           thread: io
 void ph_view_reply_frame(struct ph_room *room, struct ph_request *req);
 
@@ -285,6 +287,9 @@ int ph_metrics_text(const struct ph_room *room, const struct ph_frame *f, uint64
                     int64_t now_ns, char text[PH_METRICS_MAX]);
 void ph_viewers_json(struct ph_room *room, struct ph_buf *b); // members of the room document
 char *ph_metrics_prometheus(struct ph_rooms *house);          // malloc'ed; thread: io
+
+// Whether that viewer sends pictures of its camera.                                  thread: io
+bool ph_ws_publishes(const struct ph_rooms *house, uint64_t viewer);
 
 // --- ws.c, api.c: routes                                                         thread: ctl
 ph_err ph_ws_routes(struct ph_rooms *house);

@@ -361,6 +361,16 @@ static void defer_frame(struct ph_room *room, struct ph_request *req)
     pthread_mutex_unlock(&room->view_lock);
 }
 
+bool ph_view_waits_for_camera(struct ph_room *room)
+{
+    pthread_mutex_lock(&room->view_lock);
+    bool waits = room->browser[0] && !room->feeds[PH_FEED_JPEG].newest;
+    for (const struct ph_viewer *v = room->viewers; v && waits; v = v->next)
+        waits = !ph_ws_publishes(room->house, v->id);
+    pthread_mutex_unlock(&room->view_lock);
+    return waits;
+}
+
 void ph_view_reply_frame(struct ph_room *room, struct ph_request *req)
 {
     const struct ph_feed *feed = &room->feeds[PH_FEED_JPEG];
@@ -375,6 +385,11 @@ void ph_view_reply_frame(struct ph_room *room, struct ph_request *req)
     else if (never)
         ph_reply_error(req, 409, "graph",
                        "this room's graph has no jpeg node before its live node");
+    else if (ph_view_waits_for_camera(room))
+        ph_reply_error(req, 503, "source",
+                       "the room \"%s\" takes a visitor's webcam, and none sends yet: open its "
+                       "page in a browser and choose the webcam",
+                       room->name);
     else if (full)
         ph_reply_error(req, 429, "", "%d requests wait for this room's next picture already",
                        FRAME_WAITERS);

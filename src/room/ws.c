@@ -187,6 +187,16 @@ static bool may_publish(struct ph_rooms *house, uint64_t viewer, int64_t now)
     return place != NULL;
 }
 
+bool ph_ws_publishes(const struct ph_rooms *house, uint64_t viewer)
+{
+    int64_t now = ph_now_ns();
+    for (int i = 0; i < house->par.limits.publishers; i++) {
+        const struct ph_publisher *p = &house->publishers[i];
+        if (p->viewer == viewer && p->until_ns >= now) return true;
+    }
+    return false;
+}
+
 static ph_err make_packet(const void *bytes, size_t size, int width, int height,
                           struct ph_frame **out)
 {

@@ -384,6 +384,9 @@ TEST(a_webcam_goes_in_and_comes_out_newest_first)
             *blue = encode_solid(64, 48, 20, 40, 220, &blue_size);
     house_start(&h, CAMERA, NULL);
     EXPECT(200, &h, "GET", "/readyz", NULL); // it waits for somebody's camera, that is ready
+    CHECK_HAS(answer, "webcam");
+    EXPECT(503, &h, "GET", "/frame.jpg", NULL); // at once, for the same reason
+    CHECK_HAS(answer, "webcam");
     watch(&h, &camera, "/ws/stream");
     watch(&h, &viewer, "/ws/stream");
     for (int i = 0; i < 5; i++) ws_send_raw(&camera, 0x82, true, red, red_size);
@@ -397,6 +400,9 @@ TEST(a_webcam_goes_in_and_comes_out_newest_first)
         s = next_sight(&viewer);
     } while (!is_color(&s.shot, 20, 40, 220));
     shot_free(&s.shot);
+    EXPECT(200, &h, "GET", "/readyz", NULL);
+    CHECK_STR(answer, "ready\n");
+    EXPECT(200, &h, "GET", "/frame.jpg", NULL);
     free(red);
     free(blue);
     client_close(&camera);
