@@ -78,6 +78,7 @@ static void wait_for_end(struct ph_graph *g, const struct cli_args *args)
         int64_t left = limit ? limit - (ph_now_ns() - begin) : PH_NEVER;
         if (left <= 0) break;
         if (ph_graph_wait(g, left < 50 * PH_MS_NS ? left : 50 * PH_MS_NS) != PH_MORE) break;
+        if (limit) progress.share = 1 - (double) left / (double) limit;
         if (!cli_flag(args, "quiet")) cli_progress_show(&progress, frames_done(g));
     }
     cli_progress_end(&progress);

@@ -176,13 +176,16 @@ TEST(a_file_that_cannot_be_used_is_bad_input_and_a_device_is_missing)
 
 TEST(what_a_sink_could_not_write_fails_the_run)
 {
-    const char *folder = temp_path("gone");
-    char graph[256], command[512];
+    const char *folder = temp_path("here"), *away = temp_path("away"),
+               *still = temp_path("here/still.png");
+    char graph[256];
+    const struct output *o;
     CHECK_OK(mkdir(folder, 0777));
-    snprintf(graph, sizeof graph, "pattern size=64x64 fps=100 -> image %s/still.png", folder);
-    snprintf(command, sizeof command, "sleep 0.5; rm -r %s", folder);
-    if (!fork()) _exit(system(command) != 0);
-    const struct output *o = PHOSPHENE("run", graph, "-n", "200");
+    snprintf(graph, sizeof graph, "pattern size=64x64 fps=100 -> image %s", still);
+    struct child c = start(program(), "run", graph, "-n", "300", NULL);
+    while (access(still, F_OK)) sleep_ms(10); // it has begun
+    CHECK_OK(rename(folder, away));
+    o = finish(&c);
     CHECK_STATUS(o, 1);
     CHECK_HAS(o->err, "still.png: No such file");
 }
@@ -344,6 +347,7 @@ TEST(a_terminal_sees_rate_and_time_left_after_two_seconds)
     CHECK_HAS(text, "/s, ");
     CHECK_HAS(text, " left");
     CHECK(!strstr(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "20"), " left"));
+    CHECK_HAS(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "--for", "3s"), " s left");
 }
 
 TEST(no_color_is_honoured_on_a_terminal)
