@@ -254,6 +254,17 @@ static void record(void *opaque, struct ph_request *req)
         defer_simple(opaque, req, ph_room_act_record, action);
 }
 
+static void recordings(void *opaque, struct ph_request *req)
+{
+    const struct ph_rooms *house = opaque;
+    char *json = ph_record_list(house->recordings);
+    if (json)
+        ph_reply_json(req, 200, json, strlen(json));
+    else
+        ph_reply_error(req, 503, "", "out of memory");
+    free(json);
+}
+
 static void recording_file(void *opaque, struct ph_request *req)
 {
     struct ph_rooms *house = opaque;
@@ -302,6 +313,7 @@ ph_err ph_api_rooms_routes(struct ph_rooms *house)
         { PH_GET, "/api/v1/rooms/{name}/trace", trace, house, false },
         { PH_GET, "/api/v1/rooms/{name}/journal", journal, house, false },
         { PH_GET, "/api/v1/rooms/{name}/frame.jpg", frame, house, false },
+        { PH_GET, "/api/v1/recordings", recordings, house, false },
         { PH_GET, "/api/v1/recordings/{file}", recording_file, house, false },
     };
     ph_err ret = PH_OK;

@@ -5,7 +5,9 @@
 
 #include "core/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -151,6 +153,76 @@ void ph_record_follow(struct ph_room *room)
     const struct ph_recording *rec = &room->recording;
     if (rec->on && !ph_ast_find(room->ast, rec->node)) finished(room);
 }
+
+// --- what was recorded so far
+
+struct film {
+    char file[160];
+    uint64_t bytes;
+    int64_t time_s; // of its last byte, Unix time
+};
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct film *x = a, *y = b;
+    if (x->time_s != y->time_s) return x->time_s < y->time_s ? 1 : -1;
+    return strcmp(y->file, x->file);
+}
+
+// Whether it is one of ours, not a link and nothing hidden.
+static bool is_film(int folder, const char *name, struct film *film)
+{
+    struct stat info;
+    const char *end = strrchr(name, '.');
+    if (name[0] == '.' || !end || strcmp(end, ".mp4") || strlen(name) >= sizeof film->file)
+        return false;
+    if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) || !S_ISREG(info.st_mode))
+        return false;
+    strcpy(film->file, name);
+    film->bytes = (uint64_t) info.st_size;
+    film->time_s = (int64_t) info.st_mtim.tv_sec;
+    return true;
+}
+
+// Of more than that the newest are listed. A folder that is not there yet has no films.
+#define FILMS_MAX 500
+
+static int read_films(const char *path, struct film films[FILMS_MAX + 1])
+{
+    DIR *folder = opendir(path);
+    struct dirent *e;
+    int count = 0;
+    while (folder && (e = readdir(folder))) {
+        if (!is_film(dirfd(folder), e->d_name, &films[count])) continue;
+        if (++count <= FILMS_MAX) continue;
+        qsort(films, (size_t) count, sizeof *films, newest_first);
+        count--;
+    }
+    if (folder) closedir(folder);
+    qsort(films, (size_t) count, sizeof *films, newest_first);
+    return count;
+}
+
+char *ph_record_list(const char *path)
+{
+    struct ph_buf b = { 0 };
+    struct film *films = malloc((FILMS_MAX + 1) * sizeof *films);
+    int count = films ? read_films(path, films) : 0;
+    ph_buf_puts(&b, "{\"recordings\":[");
+    for (int i = 0; i < count; i++) {
+        ph_json_sep(&b);
+        ph_buf_puts(&b, "{\"file\":");
+        ph_json_str(&b, films[i].file);
+        ph_buf_printf(&b, ",\"bytes\":%llu,\"time\":%lld}", (unsigned long long) films[i].bytes,
+                      (long long) films[i].time_s);
+    }
+    ph_buf_puts(&b, "]}");
+    b.failed = b.failed || !films;
+    free(films);
+    return ph_buf_steal(&b);
+}
+
+// --- the state
 
 static void put_problem(struct ph_room *room, struct ph_buf *b)
 {

@@ -244,6 +244,8 @@ void ph_record_follow(struct ph_room *room); // after an edit: is it still there
 char *ph_record_carry(struct ph_room *room, const char *text);
 // What a node of the graph has said; thread: lane
 void ph_record_note(struct ph_room *room, const char *node, const char *message);
+// Every film in that folder, newest first, as JSON; malloc'ed.                         thread: any
+char *ph_record_list(const char *folder);
 void ph_record_json(struct ph_room *room, struct ph_buf *b); // a member of the room document
 
 // --- acks.c                                                                   thread: any

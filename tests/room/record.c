@@ -2,6 +2,7 @@
 // Recordings over the API: an edit of the running graph, a file whose name the server makes up.
 #include "house.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/resource.h>
@@ -220,6 +221,34 @@ TEST(what_cannot_be_recorded_says_so)
     CHECK_HAS(answer, "/proc/nowhere");
     EXPECT(200, &h, "GET", "/api/v1/rooms/demo/record", NULL);
     CHECK_HAS(answer, "\"recording\":false");
+    house_stop(&h);
+}
+
+TEST(recordings_of_before_are_listed_newest_first_and_nothing_else)
+{
+    struct house h;
+    char path[256];
+    house_start(&h, GRAPH, NULL);
+    EXPECT(200, &h, "GET", "/api/v1/recordings", NULL); // there is no folder yet
+    CHECK_STR(answer, "{\"recordings\":[]}");
+    static const char *const names[] = { "old.mp4", "new.mp4", "notes.txt", ".hidden.mp4" };
+    snprintf(path, sizeof path, "%s/recordings", h.dir);
+    CHECK_OK(mkdir(path, 0700));
+    for (int i = 0; i < 4; i++) {
+        struct timespec times[2] = { { 1700000000 + i, 0 }, { 1700000000 + i, 0 } };
+        snprintf(path, sizeof path, "%s/recordings/%s", h.dir, names[i]);
+        FILE *f = fopen(path, "w");
+        CHECK(f && fwrite("film", 1, (size_t) (4 - i), f) == (size_t) (4 - i));
+        fclose(f);
+        CHECK_OK(utimensat(AT_FDCWD, path, times, 0));
+    }
+    snprintf(path, sizeof path, "%s/recordings/link.mp4", h.dir);
+    CHECK_OK(symlink("/etc/passwd", path));
+    EXPECT(200, &h, "GET", "/api/v1/recordings/", NULL);
+    CHECK_STR(answer, "{\"recordings\":[{\"file\":\"new.mp4\",\"bytes\":3,\"time\":1700000001},"
+                      "{\"file\":\"old.mp4\",\"bytes\":4,\"time\":1700000000}]}");
+    EXPECT(200, &h, "GET", "/api/v1/recordings/old.mp4", NULL);
+    CHECK_STR(answer, "film");
     house_stop(&h);
 }
 

@@ -5,6 +5,7 @@ import { call, download, downloadLink, roomPath } from './api.js';
 import { $, attempt, bytes, el, elapsed, icon, recall, remember, saveBlob, say, toast } from './ui.js';
 
 const SOFT_CUT_CHUNKS = 2;
+const EARLIER = 8; // films of before that are offered
 const TYPES = { PNG: 'image/png', JPEG: 'image/jpeg' };
 
 const stamp = () => new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
@@ -28,6 +29,7 @@ export class Take {
         $('#journal').addEventListener('click', () => this.#file('journal'));
         say($('#snapshot-type'), recall('snapshot', 'PNG'));
         setInterval(() => this.#showElapsed(), 500);
+        this.#offerEarlier();
     }
 
     // Another viewer may start or stop a recording: the file is offered to all who saw it run.
@@ -94,11 +96,22 @@ export class Take {
         say($('.label', this.#button), this.#recording ? elapsed(seconds) : 'Record');
     }
 
-    #offer({ file, bytes: count, seconds }) {
+    // What was recorded before this page was opened.
+    async #offerEarlier() {
+        const { recordings } = await call('GET', '/api/v1/recordings').catch(() => ({ recordings: [] }));
+        for (const film of recordings.slice(0, EARLIER).reverse()) {
+            if (this.#offered.has(film.file) || this.#recording?.file === film.file) continue;
+            this.#offered.add(film.file);
+            this.#offer(film);
+        }
+    }
+
+    #offer({ file, bytes: count, seconds, time }) {
+        const about = time ? new Date(time * 1000).toLocaleString() : elapsed(seconds);
         const path = `/api/v1/recordings/${encodeURIComponent(file)}`;
         $('#recordings').prepend(el('li', {},
             downloadLink(path, file, icon('download'), file),
-            el('span', { class: 'dim' }, `${elapsed(seconds)}, ${bytes(count)}`)));
+            el('span', { class: 'dim' }, `${about}, ${bytes(count)}`)));
         $('#takes').hidden = false;
     }
 }
