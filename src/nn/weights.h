@@ -37,7 +37,8 @@ const char *ph_weights_path(const struct ph_weights *w);
 const char *ph_weights_metadata(const struct ph_weights *w, const char *key); // or NULL
 
 // Elements [first, first + n) of a floating tensor of w as F32, adapters applied; costs in
-// proportion to n. PH_EINVAL for another range, type or set.                        thread: any
+// proportion to n. With adapters, ranges of many rows cost least: their factors are converted once
+// a call. PH_EINVAL for another range, type or set.                                 thread: any
 ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight,
                        int64_t first, int64_t n, float *out);
 // PH_EIO when a mapped file was written to or cut since it was opened. A mapping shows what its
@@ -60,9 +61,13 @@ ph_err ph_weights_save(const char *path, const struct ph_named_tensor *tensors, 
                        uint64_t seed, struct ph_fault *fault);
 
 // ------------------------------------------------------------------------------------ LoRA
-// Low-rank additions, W += scale * (alpha / rank) * up x down, on linear and convolution weights.
-// Reads kohya (lora_unet_..., lora_te_...), PEFT (unet.*.lora_A.weight, base_model.model.*) and
-// the older attention-processor form. A lora belongs to no model until it is applied.
+// Low-rank additions, W += scale * (alpha / rank) * up x down, on linear and convolution weights;
+// a convolution may have a middle factor (lora_mid). Reads kohya (lora_unet_..., lora_te_...; of
+// SDXL also input_blocks, middle_block, output_blocks), PEFT (unet.*.lora_A.weight,
+// base_model.model.*; alpha from adapter_config.json beside it) and the older attention-processor
+// form. Without any alpha it is the module's rank. Other kinds (DoRA, LoHa, LoKr) are PH_EFORMAT
+// naming the tensor, as is a value that is not finite. A lora belongs to no model until it is
+// applied.
 struct ph_lora;
 ph_err ph_lora_open(const char *path, struct ph_lora **out, struct ph_fault *fault);
 struct ph_lora *ph_lora_ref(struct ph_lora *lora);
@@ -74,8 +79,8 @@ struct ph_adapter {
     float scale;
 };
 // The same tensors with the adapters added; base is referenced, not changed; count 0 gives base
-// itself. PH_EFORMAT naming the first module that the base has not, or whose shape differs; a
-// lora that touches nothing of this part leaves it as it is.                       thread: any
+// itself, as does scale 0. PH_EFORMAT naming the first module that the base has not, or whose shape
+// differs; a lora that touches nothing of this part leaves it as it is.            thread: any
 ph_err ph_weights_adapt(struct ph_weights *base, enum ph_lora_part part,
                         const struct ph_adapter *adapters, int count, struct ph_weights **out,
                         struct ph_fault *fault);

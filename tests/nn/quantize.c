@@ -2,6 +2,8 @@
 // Quantised weights: errors within half a step, places as the header says.
 #include "nn/weights.h"
 
+#include "core/cpu.h"
+#include "nn/quant_rows.h"
 #include "nn/rng.h"
 #include "test.h"
 
@@ -126,4 +128,53 @@ TEST(nothing_is_quantised_from_nothing)
     ph_quantize_q4(w, 1, 0, &q4, &scale);
     CHECK(scale == 5 && q == 6 && q4 == 7);
     CHECK_INT(ph_q4_row_bytes(0), ==, 0);
+}
+
+TEST(values_that_are_not_finite_leave_a_row_or_group_of_zeros)
+{
+    float row[64] = { 1, 2, 3 }, scale[2], out[64];
+    int8_t q[64];
+    uint8_t q4[32];
+    row[40] = INFINITY;
+    ph_quantize_i8(row, 2, 32, q, scale);
+    CHECK(q[2] == 127 && scale[0] > 0);
+    CHECK(q[8 + 32] == 0 && scale[1] == 0);
+    row[40] = NAN;
+    ph_quantize_q4(row, 2, 32, q4, scale);
+    ph_dequantize_q4(q4, scale, 2, 32, out);
+    CHECK_NUM(fabs(out[2] - 3), <, 1e-6);
+    for (int i = 32; i < 64; i++) CHECK_NUM(out[i], ==, 0);
+}
+
+static void check_ops(const struct ph_quant_rows *o)
+{
+    const struct ph_quant_rows *c = &ph_quant_rows_c;
+    static float v[300];
+    static int8_t want[302], got[302];
+    ph_rng_normal(8, 0, 0, 300, v);
+    for (int n = 0; n < 300; n += n < 70 ? 1 : 23) {
+        CHECK(c->largest(v, n) == o->largest(v, n));
+        memset(want, 55, sizeof want);
+        memset(got, 55, sizeof got);
+        c->round_i8(v, n, 60.5f, want);
+        o->round_i8(v, n, 60.5f, got);
+        CHECK(!memcmp(want, got, sizeof want));
+        for (int i = 0; i < n; i++)
+            CHECK_INT(got[i], ==, (int) rintf(fmaxf(-127, fminf(127, v[i] * 60.5f))));
+    }
+    for (int i = 0; i < 300; i++) v[i] = fmaxf(-1, fminf(1, v[i]));
+    for (int i = 0; i + 32 <= 300; i++) {
+        uint8_t a[32], b[32];
+        CHECK(c->group_q4(v + i, a) == o->group_q4(v + i, b));
+        CHECK(!memcmp(a, b, sizeof a));
+    }
+}
+
+TEST(every_variant_quantises_to_the_same_bytes)
+{
+    check_ops(&ph_quant_rows_c);
+#if defined(__x86_64__)
+    if (ph_cpu_flags() & PH_CPU_AVX2) check_ops(&ph_quant_rows_avx2);
+    if (ph_cpu_flags() & PH_CPU_AVX512) check_ops(&ph_quant_rows_avx512);
+#endif
 }

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 // A file with this header text and so many bytes of data, each its own index.
@@ -344,6 +345,68 @@ TEST(a_value_that_is_not_finite_is_named_with_its_place)
     CHECK_INT(check_one(PH_BF16, &(uint16_t){ 0x7f81 }, 0, &fault), ==, PH_EFORMAT);
     CHECK_HAS(fault.message, "element 0");
     CHECK_STR(fault.field, "some.weight");
+}
+
+TEST(a_header_of_two_megabytes_is_read)
+{
+    enum { COUNT = 20000 };
+    struct ph_named_tensor *t = calloc(COUNT, sizeof *t);
+    char(*names)[96] = calloc(COUNT, sizeof *names);
+    float value = 3;
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof *names,
+                 "down_blocks.%d.attentions.0.transformer_blocks.9.x.weight", i * 7919 % COUNT);
+        t[i] = (struct ph_named_tensor){ names[i], { PH_F32, 1, { 1 }, &value } };
+    }
+    CHECK_OK(ph_weights_save(in_folder("many.safetensors"), t, COUNT, 0, NULL));
+    struct ph_weights *w = open_ok(in_folder("many.safetensors"));
+    CHECK_INT(ph_weights_count(w), ==, COUNT);
+    for (int i = 0; i < COUNT; i += 97) CHECK(ph_weights_find(w, names[i]));
+    ph_weights_unref(&w);
+    free(t);
+    free(names);
+}
+
+// A file with holes, so that it needs no room: one tensor of 6 GB, its last value 2.
+static const char *huge_file(void)
+{
+    static const char header[] =
+        "{\"w\":{\"dtype\":\"F32\",\"shape\":[1500000,1000],\"data_offsets\":[0,6000000000]}} ";
+    const char *path = in_folder("huge.safetensors");
+    uint64_t n = sizeof header - 1;
+    float two = 2;
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    CHECK(fd >= 0 && write(fd, &n, 8) == 8 && write(fd, header, n) == (ssize_t) n);
+    if (ftruncate(fd, 8 + (off_t) n + 6000000000)) TEST_SKIP("no files of 6 GB here");
+    CHECK_INT(pwrite(fd, &two, 4, 8 + (off_t) n + 6000000000 - 4), ==, 4);
+    close(fd);
+    return path;
+}
+
+TEST(tensors_of_more_than_four_gigabytes_are_read_to_their_end)
+{
+    float out[2];
+    struct ph_weights *w = open_ok(huge_file());
+    CHECK_OK(ph_weights_read(w, ph_weights_at(w, 0), 1499999998, 2, out));
+    CHECK_NUM(out[0], ==, 0);
+    CHECK_NUM(out[1], ==, 2);
+    ph_weights_unref(&w);
+}
+
+TEST(a_model_too_large_to_map_is_told_and_a_smaller_one_loads)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    TEST_SKIP("sanitizers need the address space themselves");
+#else
+    const char *path = huge_file();
+    struct rlimit limit = { 1u << 30, 1u << 30 };
+    CHECK_OK(setrlimit(RLIMIT_AS, &limit));
+    struct ph_fault fault = refused(path, PH_ENOMEM);
+    CHECK_HAS(fault.message, "huge.safetensors");
+    struct ph_weights *w = open_ok(two_tensors("x.safetensors", 1));
+    CHECK_INT(ph_weights_count(w), ==, 4);
+    ph_weights_unref(&w);
+#endif
 }
 
 // ------------------------------------------------------------------------------------ shards
