@@ -475,6 +475,57 @@ TEST(a_truncated_film_plays_up_to_its_end)
     media_close(&m);
 }
 
+struct lines {
+    char text[4000];
+    int warnings;
+};
+
+static void keep_warning(void *opaque, enum ph_log_level level, const char *who,
+                         const char *line)
+{
+    struct lines *l = opaque;
+    size_t len = strlen(l->text);
+    (void) who;
+    if (level != PH_LOG_WARN) return;
+    l->warnings++;
+    snprintf(l->text + len, sizeof l->text - len, "%s\n", line);
+}
+
+// The pictures of a file, and what was warned of.
+static int pictures_of(const char *path, struct lines *lines)
+{
+    char text[300];
+    struct ph_graph *g;
+    struct ph_fault fault;
+    struct ph_log log = { .level = PH_LOG_WARN, .write = keep_warning, .opaque = lines };
+    struct ph_graph_rates rates;
+    memset(lines, 0, sizeof *lines);
+    snprintf(text, sizeof text, "file \"%s\" -> null", path);
+    if (ph_graph_create(&g, text, ph_graph_params(.mode = PH_OFFLINE, .log = &log), &fault))
+        TEST_FAIL("%s", fault.message);
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
+    ph_graph_get_rates(g, &rates);
+    ph_graph_destroy(&g);
+    return (int) rates.output;
+}
+
+TEST(a_truncated_jpeg_is_shown_and_named_once)
+{
+    MEDIA_NEEDS("ffmpeg");
+    struct lines lines;
+    media_sh("ffmpeg -v error -f lavfi -i testsrc=size=320x240:rate=5 -frames:v 5 p%%d.jpg && "
+             "cat p1.jpg p2.jpg p3.jpg > whole.mjpeg && for i in 3 4; do "
+             "truncate -s $(($(stat -c %%s p$i.jpg) / 2)) p$i.jpg; done");
+    CHECK_INT(pictures_of(media_path("whole.mjpeg"), &lines), ==, 3);
+    CHECK_STR(lines.text, "");
+    CHECK_INT(pictures_of(media_path("p3.jpg"), &lines), ==, 1);
+    CHECK_HAS(lines.text, "p3.jpg: frame 0 is cut short");
+    CHECK_INT(pictures_of(media_path("p%d.jpg"), &lines), ==, 5);
+    CHECK_HAS(lines.text, "frame 2 is cut short"); // the third; of the next nothing is said
+    CHECK_INT(lines.warnings, ==, 1);
+}
+
 TEST(damage_in_the_middle_costs_only_itself)
 {
     MEDIA_NEEDS("ffmpeg");

@@ -35,10 +35,12 @@ struct ph_input {
     struct stream video, sound;
     struct stream *ready; // holds the item that ph_input_frame gives
     int64_t deadline_ns, arrival_ns;
-    int64_t seek_ns; // items that end before are not shown
-    bool draining;   // the demuxer has ended, the decoders not yet
-    int garbage;     // failed packets in a row
-    unsigned nap_us; // between two looks at a device that does not block
+    int64_t seek_ns;         // items that end before are not shown
+    bool draining;           // the demuxer has ended, the decoders not yet
+    int garbage;             // failed packets in a row
+    int64_t picture_packets; // of a file so far; -1 = somebody has jumped into it
+    bool told_short;         // that one of them ends too soon
+    unsigned nap_us;         // between two looks at a device that does not block
 
     AVPacket **gop; // since the newest key packet, while nobody looks
     int gop_count, gop_next;
@@ -433,6 +435,34 @@ static ph_err send_end(struct ph_input *in)
     return PH_OK;
 }
 
+// The decoder fills what is missing of a cut JPEG with grey and says nothing. Zeros may follow the
+// end marker.
+static bool is_cut(const AVPacket *p)
+{
+    int n = p->size;
+    while (n > 2 && !p->data[n - 1]) n--;
+    return n < 4 || p->data[0] != 0xff || p->data[1] != 0xd8 || p->data[n - 2] != 0xff ||
+           p->data[n - 1] != 0xd9;
+}
+
+static void check_whole(struct ph_input *in)
+{
+    char which[64];
+    int64_t number = in->picture_packets < 0 ? -1 : in->picture_packets++;
+    bool jpeg = in->video.st->codecpar->codec_id == AV_CODEC_ID_MJPEG;
+    if (!jpeg || in->told_short || in->par.live || in->par.device || !is_cut(in->packet))
+        return;
+    in->told_short = true;
+    if (number >= 0)
+        snprintf(which, sizeof which, "frame %lld", (long long) number);
+    else
+        snprintf(which, sizeof which, "the frame at %.2f s",
+                 (double) in->packet->pts * av_q2d(in->video.st->time_base));
+    ph_warn(in->par.log, in->par.who,
+            "%s: %s is cut short and shown as far as it goes (others may be, too)", in->label,
+            which);
+}
+
 static ph_err feed_decoders(struct ph_input *in)
 {
     ph_err ret = next_packet(in);
@@ -444,6 +474,7 @@ static ph_err feed_decoders(struct ph_input *in)
         if (!(in->packet->flags & AV_PKT_FLAG_KEY)) return PH_OK;
         in->gop_broken = false;
     }
+    if (s == &in->video) check_whole(in);
     int sent = avcodec_send_packet(s->dec, in->packet);
     return sent < 0 && sent != AVERROR(EAGAIN) && sent != AVERROR_EOF ? damaged(in, sent)
                                                                       : PH_OK;
@@ -594,5 +625,6 @@ ph_err ph_input_seek(struct ph_input *in, int64_t pts_ns)
     in->draining = false;
     in->ready = NULL;
     in->seek_ns = begin ? PH_INPUT_NO_VALUE : pts_ns;
+    in->picture_packets = begin ? 0 : -1;
     return PH_OK;
 }
