@@ -173,7 +173,7 @@ def main():
     rng = random.Random(7)
     prompts = SENTENCES + ["", "   ", "~tilde~", "a<toy><toy><toy>b", "'\u017fa'ſ", "Σ ΑΣ ΑΣ. ΑΣΑ ΑΣ\u0301", "\u0301x",
                            "x\u0338=\u0338", "<|\u017ftartoftext|>", "<|STARTOFTEXT|>", "a\u0345b", "\u0130I\u0307",
-                           "q" + "\u0301\u0316\u0345\u05b0\u3099" * 40, "각각\u1100\u1161\u11a8", "1٣Ⅷ½", "\u1e9b\u0323"]
+                           "q" + "\u0301\u0316\u0345\u05b0\u3099" * 40, "각각\u1100\u1161\u11a8", "1٣Ⅷ½", "a\ufaf3b", "\u1e9b\u0323"]
     prompts += [random_prompt(rng) for _ in range(300)]
     tokenizer = Tokenizer(merges, vocab, added)
     json.dump({"unicode": {"nfc": unicode_hash(lambda c: unicodedata.normalize("NFC", c)),
