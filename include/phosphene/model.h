@@ -52,7 +52,7 @@ struct ph_style { // a LoRA
 #define PH_STEPS_MAX 32
 
 struct ph_diffuser_settings {
-    int width, height; // pixels, multiples of 8, 64 .. 4096
+    int width, height; // pixels, multiples of 8, 16 .. 4096
     enum ph_painting painting;
     bool from_picture; // paint over the picture given to ph_diffuser_paint; else from noise
 

@@ -1,0 +1,574 @@
+// SPDX-License-Identifier: MIT
+// Painting: what landed is put on the easel, then picture after picture without an allocation.
+#include <stdlib.h>
+#include <string.h>
+
+#include "models/diffuser/diffuser.h"
+#include "models/sampler/mix.h"
+#include "models/stream/latent.h"
+#include "nn/rng.h"
+
+// Streams of the random numbers of a seed: slots count from 0, the rest lies beyond them.
+enum { FILTER_DRAWS = 1 << 17 };
+
+// ------------------------------------------------------------------------------ the easel
+static void easel_free(struct ph_easel *e)
+{
+    float **const arrays[] = { &e->noise, &e->latent,     &e->clean,    &e->shown,
+                               &e->in,    &e->prediction, &e->other,    &e->from,
+                               &e->to,    &e->words,      &e->negative, &e->text };
+    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(*arrays[i]);
+    free(e->rgba);
+    free(e->last);
+    ph_batch_destroy(&e->batch);
+    ph_similar_finish(&e->similar);
+    *e = (struct ph_easel){ 0 };
+}
+
+void ph_painting_free(struct ph_diffuser *d)
+{
+    easel_free(&d->easel);
+}
+
+static float *floats(int64_t n)
+{
+    return calloc((size_t) n + 1, sizeof(float));
+}
+
+// For another size everything begins anew but the words.
+static ph_err size_easel(struct ph_easel *e, const struct ph_made *made, int channels,
+                         int64_t text_len)
+{
+    const struct ph_diffuser_settings *s = &made->wish->s;
+    if (e->width == s->width && e->height == s->height) return PH_OK;
+    struct ph_easel n = { .width = s->width, .height = s->height, .text_len = text_len };
+    size_t bytes = (size_t) s->width * (size_t) s->height * 4;
+    n.latent_len = (int64_t) channels * made->latent_w * made->latent_h;
+    n.noise = floats(PH_STEPS_MAX * n.latent_len);
+    n.latent = floats(n.latent_len);
+    n.clean = floats(n.latent_len);
+    n.shown = floats(n.latent_len);
+    n.other = floats(2 * n.latent_len);
+    n.from = floats(text_len);
+    n.to = floats(text_len);
+    n.words = floats(text_len);
+    n.negative = floats(text_len);
+    n.rgba = calloc(1, bytes);
+    n.last = calloc(1, bytes);
+    if (!n.noise || !n.latent || !n.clean || !n.shown || !n.other || !n.from || !n.to ||
+        !n.words || !n.negative || !n.rgba || !n.last ||
+        ph_similar_init(&n.similar, &(struct ph_similar_params){ 0 }, (int64_t) bytes, true) <
+            0) {
+        easel_free(&n);
+        return PH_ENOMEM;
+    }
+    if (e->words) memcpy(n.words, e->words, sizeof(float) * (size_t) text_len);
+    n.painted = e->painted;
+    easel_free(e);
+    *e = n;
+    return PH_OK;
+}
+
+static ph_err size_rows(struct ph_easel *e, int rows)
+{
+    if (e->rows == rows) return PH_OK;
+    float *in = floats(rows * e->latent_len), *prediction = floats(rows * e->latent_len);
+    float *text = floats(rows * e->text_len);
+    if (!in || !prediction || !text) {
+        free(in);
+        free(prediction);
+        free(text);
+        return PH_ENOMEM;
+    }
+    free(e->in);
+    free(e->prediction);
+    free(e->text);
+    e->in = in;
+    e->prediction = prediction;
+    e->text = text;
+    e->rows = rows;
+    return PH_OK;
+}
+
+// ------------------------------------------------------------------------------ landing
+// The noise of all seeds, blended slot by slot, to the length that noise has.
+static ph_err fill_noise(struct ph_diffuser *d, const struct ph_diffuser_settings *s)
+{
+    struct ph_easel *e = &d->easel;
+    int64_t len = e->latent_len;
+    if (s->seed_count == 1) {
+        for (int i = 0; i < PH_STEPS_MAX; i++)
+            d->draw(s->seeds[0].seed, (uint64_t) i, 0, len, e->noise + i * len);
+        return PH_OK;
+    }
+    float *each = floats(s->seed_count * len);
+    struct ph_blend_input in[PH_PROMPTS_MAX];
+    ph_err ret = each ? PH_OK : PH_ENOMEM;
+    for (int i = 0; i < PH_STEPS_MAX && ret >= 0; i++) {
+        for (int k = 0; k < s->seed_count; k++) {
+            in[k] = (struct ph_blend_input){ each + k * len, s->seeds[k].weight };
+            d->draw(s->seeds[k].seed, (uint64_t) i, 0, len, each + k * len);
+        }
+        struct ph_blend_params how = { .method = PH_BLEND_LINEAR, .keep_length = true };
+        ret = ph_blend_mix(in, s->seed_count, len, &how, e->noise + i * len);
+    }
+    free(each);
+    return ret;
+}
+
+static bool same_seeds(const struct ph_diffuser_settings *a,
+                       const struct ph_diffuser_settings *b)
+{
+    if (a->seed_count != b->seed_count) return false;
+    for (int i = 0; i < a->seed_count; i++)
+        if (a->seeds[i].seed != b->seeds[i].seed || a->seeds[i].weight != b->seeds[i].weight)
+            return false;
+    return true;
+}
+
+static ph_err land_words(struct ph_easel *e, const struct ph_made *made, bool first)
+{
+    const struct ph_diffuser_settings *s = &made->wish->s;
+    struct ph_blend_input in[PH_PROMPTS_MAX];
+    size_t bytes = sizeof(float) * (size_t) e->text_len;
+    for (int i = 0; i < s->prompt_count; i++)
+        in[i] = (struct ph_blend_input){ made->prompt[i]->data, s->prompts[i].weight };
+    struct ph_blend_params how = { .method =
+                                       s->blend_linear ? PH_BLEND_LINEAR : PH_BLEND_SLERP };
+    float *wished = e->text; // rows are written anew before the next run
+    ph_err ret = ph_blend_mix(in, s->prompt_count, e->text_len, &how, wished);
+    if (ret < 0) return ret;
+    bool other = memcmp(wished, e->to, bytes) != 0;
+    if (first || other) memcpy(e->to, wished, bytes);
+    memcpy(e->negative, made->negative->data, bytes);
+    e->words_changed = true;
+    if (first || (other && !s->transition)) {
+        memcpy(e->words, e->to, bytes);
+        e->in_transition = false;
+    } else if (other) {
+        memcpy(e->from, e->words, bytes);
+        ph_transition_begin(&e->transition, s->transition, PH_EASE_IN_OUT, s->blend_linear);
+        e->in_transition = true;
+    }
+    return PH_OK;
+}
+
+static ph_err land_batch(struct ph_easel *e, const struct ph_made *made, bool seeds,
+                         struct ph_fault *fault)
+{
+    struct ph_batch_params params;
+    if (made->wish->s.painting == PH_PAINT_WHOLE) {
+        ph_batch_destroy(&e->batch);
+        return PH_OK;
+    }
+    ph_made_batch_params(made, &params);
+    if (!e->batch)
+        return ph_batch_create(&e->batch, PH_STEPS_MAX, e->latent_len, e->noise, &params,
+                               fault);
+    if (seeds) ph_batch_reseed(e->batch, e->noise);
+    return ph_batch_set(e->batch, &params, fault);
+}
+
+static void land_filter(struct ph_easel *e, const struct ph_made *made)
+{
+    const struct ph_diffuser_settings *s = &made->wish->s;
+    int slots = ph_made_slots(made);
+    e->filters = s->similar > 0 && s->from_picture;
+    struct ph_similar_params params = { .threshold = (double) s->similar,
+                                        .max_skip = s->similar_max ? s->similar_max : -1,
+                                        .drain = slots - 1 };
+    ph_similar_set(&e->similar, &params);
+    ph_similar_reset(&e->similar); // a change that the picture does not show
+}
+
+static ph_err write_rare(struct ph_diffuser *d, const struct ph_made *made)
+{
+    struct ph_plan *plan = made->model->plan;
+    const struct ph_diffuser_settings *s = &made->wish->s;
+    ph_err ret = PH_OK;
+    if (ph_folder_pooled_channels(d->maker.folder)) {
+        float ids[2 * PH_STEPS_MAX * 6];
+        for (int i = 0; i < made->rows; i++) {
+            const float row[6] = { (float) s->height, (float) s->width, 0, 0,
+                                   (float) s->height, (float) s->width };
+            memcpy(ids + i * 6, row, sizeof row);
+        }
+        PH_TRY(ph_plan_write(plan, "time_ids",
+                             &(struct ph_tensor){ PH_F32, 2, { made->rows, 6 }, ids }));
+    }
+    if (d->maker.folder->control) {
+        float scales[PH_UNET_SKIPS + 1];
+        int n = ph_controlnet_residuals(d->maker.folder->control->config);
+        ph_controlnet_scales(n, s->control_scale, s->control_guess, scales);
+        PH_TRY(ph_plan_write(plan, "control_scale",
+                             &(struct ph_tensor){ PH_F32, 1, { n }, scales }));
+    }
+    d->easel.rows_changed = true;
+fail:
+    return ret;
+}
+
+static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault *fault)
+{
+    struct ph_easel *e = &d->easel;
+    bool first = !d->now;
+    int width = e->width, height = e->height;
+    ph_err ret;
+    PH_TRY(size_easel(e, made, ph_folder_latent_channels(d->maker.folder),
+                      ph_text_size(d->maker.text)));
+    bool resized = width != e->width || height != e->height;
+    bool seeds = first || resized || !same_seeds(&made->wish->s, &d->now->wish->s);
+    PH_TRY(size_rows(e, made->rows));
+    if (seeds) PH_TRY(fill_noise(d, &made->wish->s));
+    PH_TRY(land_words(e, made, first || resized));
+    PH_TRY(land_batch(e, made, seeds, fault));
+    PH_TRY(write_rare(d, made));
+    land_filter(e, made);
+    ph_made_unref(&d->now);
+    d->now = made;
+    return PH_OK;
+fail:
+    ph_made_unref(&made);
+    return ret;
+}
+
+// Takes what is ready, and what is to be told of what could not be made.
+static ph_err look(struct ph_diffuser *d, struct ph_painted *painted, struct ph_fault *fault)
+{
+    pthread_mutex_lock(&d->lock);
+    if (!d->now) // nothing to show before the first is made
+        while (!d->ready && (d->wish || d->making)) pthread_cond_wait(&d->change, &d->lock);
+    struct ph_made *made = d->ready;
+    d->ready = NULL;
+    if (d->problem.code < 0 && !d->problem_told) painted->problem = d->problem;
+    d->problem_told = d->problem.code < 0;
+    struct ph_fault problem = d->problem;
+    pthread_mutex_unlock(&d->lock);
+    if (made) return land(d, made, fault);
+    if (d->now) return PH_OK;
+    if (problem.code < 0) {
+        if (fault) *fault = problem;
+        return problem.code;
+    }
+    return ph_fail(fault, PH_EBUSY, "", "nothing was set yet");
+}
+
+// ------------------------------------------------------------------------------ pictures
+static ph_err check_picture(const struct ph_easel *e, const char *what,
+                            const struct ph_picture *p, struct ph_fault *fault)
+{
+    if (p && p->format == PH_RGBA && p->width == e->width && p->height == e->height)
+        return PH_OK;
+    if (!p) return ph_fail(fault, PH_EINVAL, what, "expected a picture %s", what);
+    return ph_fail(fault, PH_EINVAL, what, "the picture %s is %s %dx%d, expected rgba %dx%d",
+                   what, ph_format_name(p->format), p->width, p->height, e->width, e->height);
+}
+
+static void take(const struct ph_easel *e, const struct ph_picture *p, uint8_t *rgba)
+{
+    size_t row = (size_t) e->width * 4;
+    for (int y = 0; y < e->height; y++)
+        memcpy(rgba + (size_t) y * row, p->data[0] + y * p->stride[0], row);
+}
+
+static void show(const struct ph_easel *e, struct ph_picture *p)
+{
+    size_t row = (size_t) e->width * 4;
+    for (int y = 0; y < e->height; y++)
+        memcpy(p->data[0] + y * p->stride[0], e->last + (size_t) y * row, row);
+}
+
+// rgba = (1 - amount) rgba + amount last, in 1/256.
+static void feed_back(struct ph_easel *e, float amount)
+{
+    int keep = (int) (amount * 256 + 0.5f), n = e->width * e->height * 4;
+    for (int i = 0; i < n; i++)
+        e->rgba[i] = (uint8_t) ((e->rgba[i] * (256 - keep) + e->last[i] * keep + 128) >> 8);
+}
+
+static struct ph_tensor rgba_of(const struct ph_easel *e, uint8_t *data)
+{
+    return (struct ph_tensor){ PH_U8, 4, { 1, e->height, e->width, 4 }, data };
+}
+
+static struct ph_tensor vector_of(float *data, int64_t n)
+{
+    return (struct ph_tensor){ PH_F32, 1, { n }, data };
+}
+
+static int64_t device_ns(const struct ph_plan *plan)
+{
+    struct ph_plan_stats stats;
+    ph_plan_stats(plan, &stats);
+    return stats.run_ns;
+}
+
+static ph_err encode(struct ph_diffuser *d, struct ph_painted *painted)
+{
+    struct ph_easel *e = &d->easel;
+    struct ph_plan *plan = d->now->encode->plan;
+    struct ph_tensor rgba = rgba_of(e, e->rgba), latent = vector_of(e->latent, e->latent_len);
+    ph_err ret;
+    PH_TRY(ph_plan_write(plan, "rgba", &rgba));
+    PH_TRY(ph_plan_run(plan));
+    PH_TRY(ph_plan_read(plan, "latent", &latent));
+    painted->encode_ns = device_ns(plan);
+fail:
+    return ret;
+}
+
+static ph_err decode(struct ph_diffuser *d, const float *clean, struct ph_painted *painted)
+{
+    struct ph_easel *e = &d->easel;
+    const struct ph_diffuser_settings *s = &d->now->wish->s;
+    struct ph_plan *plan = d->now->decode->plan;
+    ph_latent_smooth(e->shown, clean, e->has_shown ? s->smooth : 0, e->latent_len);
+    e->has_shown = true;
+    struct ph_tensor rgba = rgba_of(e, e->last), latent = vector_of(e->shown, e->latent_len);
+    ph_err ret;
+    PH_TRY(ph_plan_write(plan, "latent", &latent));
+    PH_TRY(ph_plan_run(plan));
+    PH_TRY(ph_plan_read(plan, "rgba", &rgba));
+    painted->decode_ns = device_ns(plan);
+    e->has_last = true;
+fail:
+    return ret;
+}
+
+// ------------------------------------------------------------------------------ the model
+struct row {
+    bool negative;
+    double timestep;
+};
+
+// Words and times of the rows, where they are not what the model has already.
+static ph_err write_rows(struct ph_diffuser *d, const struct row *rows)
+{
+    struct ph_easel *e = &d->easel;
+    struct ph_plan *plan = d->now->model->plan;
+    int pooled = ph_folder_pooled_channels(d->maker.folder), n = e->rows;
+    int64_t states = e->text_len - pooled;
+    bool times = e->rows_changed;
+    float timestep[2 * PH_STEPS_MAX];
+    ph_err ret = PH_OK;
+    for (int i = 0; i < n; i++) {
+        times = times || e->timestep[i] != rows[i].timestep;
+        e->timestep[i] = rows[i].timestep;
+        timestep[i] = (float) rows[i].timestep;
+    }
+    if (times) {
+        struct ph_tensor t = vector_of(timestep, n);
+        PH_TRY(ph_plan_write(plan, "timestep", &t));
+    }
+    if (e->words_changed || e->rows_changed) {
+        float *tail = e->text + n * states;
+        for (int i = 0; i < n; i++) {
+            const float *from = rows[i].negative ? e->negative : e->words;
+            memcpy(e->text + i * states, from, sizeof(float) * (size_t) states);
+            memcpy(tail + i * pooled, from + states, sizeof(float) * (size_t) pooled);
+        }
+        struct ph_tensor text = vector_of(e->text, n * states);
+        struct ph_tensor pool = vector_of(tail, (int64_t) n * pooled);
+        PH_TRY(ph_plan_write(plan, "text", &text));
+        if (pooled) PH_TRY(ph_plan_write(plan, "pooled", &pool));
+    }
+    e->words_changed = e->rows_changed = false;
+fail:
+    return ret;
+}
+
+static ph_err predict(struct ph_diffuser *d, struct ph_painted *painted)
+{
+    struct ph_easel *e = &d->easel;
+    struct ph_plan *plan = d->now->model->plan;
+    struct ph_tensor in = vector_of(e->in, e->rows * e->latent_len);
+    struct ph_tensor out = vector_of(e->prediction, e->rows * e->latent_len);
+    ph_err ret;
+    PH_TRY(ph_plan_write(plan, "sample", &in));
+    PH_TRY(ph_plan_run(plan));
+    PH_TRY(ph_plan_read(plan, "prediction", &out));
+    painted->model_ns += device_ns(plan);
+fail:
+    return ret;
+}
+
+static ph_err paint_stream(struct ph_diffuser *d, struct ph_painted *painted)
+{
+    struct ph_easel *e = &d->easel;
+    struct ph_batch *b = e->batch;
+    struct row rows[2 * PH_STEPS_MAX];
+    ph_err ret;
+    if (d->now->encode)
+        ph_batch_enter(b, e->latent, e->painted);
+    else
+        ph_batch_enter_noise(b, NULL, e->painted);
+    for (int i = 0; i < e->rows; i++) {
+        struct ph_batch_row row = ph_batch_row_at(b, i);
+        rows[i] = (struct row){ row.negative, row.timestep };
+    }
+    painted->warming = b->warm > 0;
+    PH_TRY(write_rows(d, rows));
+    ph_batch_gather(b, e->in);
+    PH_TRY(predict(d, painted));
+    ph_batch_step(b, e->prediction, e->clean);
+fail:
+    return ret;
+}
+
+// prediction of the positive row, guided away from the negative one.
+static const float *guided(struct ph_easel *e, const struct ph_wish *wish)
+{
+    float g = wish->s.guidance_scale, *out = e->prediction;
+    if (wish->guidance == PH_GUIDANCE_NONE) return out;
+    ph_mix_of(out, e->latent_len, { 1 - g, out }, { g, out + e->latent_len });
+    return out;
+}
+
+static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
+{
+    struct ph_easel *e = &d->easel;
+    const struct ph_made *made = d->now;
+    const struct ph_sampler *s = made->sampler;
+    int64_t len = e->latent_len;
+    float *x = e->clean, *before = e->other, *noise = e->other + len;
+    const struct ph_sampler_step *begin = &s->step[s->first];
+    ph_err ret = PH_OK;
+    if (made->encode)
+        ph_mix_of(x, len, { begin->clean, e->latent }, { begin->noise, e->noise });
+    else
+        ph_mix_of(x, len, { begin->start, e->noise });
+    memset(before, 0, sizeof(float) * (size_t) len);
+    for (int i = s->first; i < s->count; i++) {
+        const struct ph_sampler_step *step = &s->step[i];
+        struct row rows[2] = { { made->rows == 2, step->timestep }, { false, step->timestep } };
+        PH_TRY(write_rows(d, rows));
+        for (int r = 0; r < made->rows; r++)
+            ph_mix_of(e->in + r * len, len, { step->input, x });
+        PH_TRY(predict(d, painted));
+        if (step->next_noise != 0)
+            d->draw(made->wish->s.seeds[0].seed, PH_STEP_NOISE + (uint64_t) i, 0, len, noise);
+        ph_sampler_advance(step, x, guided(e, made->wish), noise, before, len, before, x);
+        if (d->on_step && d->on_step(d->on_step_arg, i + 1 - s->first, s->count - s->first))
+            return PH_ESTOPPED;
+    }
+fail:
+    return ret;
+}
+
+// ------------------------------------------------------------------------------ one picture
+// Whether the input is so like the one before that its picture is shown again.
+static bool is_similar(struct ph_diffuser *d)
+{
+    struct ph_easel *e = &d->easel;
+    float draw;
+    if (!e->filters) return false;
+    ph_rng_uniform(d->now->wish->s.seeds[0].seed, FILTER_DRAWS, e->painted, 1, &draw);
+    return !ph_similar_next(&e->similar, e->rgba, (double) draw) && e->has_last;
+}
+
+static ph_err prepare_input(struct ph_diffuser *d, const struct ph_picture *in,
+                            struct ph_painted *painted, struct ph_fault *fault)
+{
+    struct ph_easel *e = &d->easel;
+    const struct ph_diffuser_settings *s = &d->now->wish->s;
+    ph_err ret;
+    PH_TRY(check_picture(e, "in", in, fault));
+    take(e, in, e->rgba);
+    if (e->in_transition) ph_similar_reset(&e->similar);
+    if (is_similar(d)) {
+        painted->skipped = true;
+        return PH_OK;
+    }
+    if (s->picture_feedback > 0 && e->has_last) feed_back(e, s->picture_feedback);
+    PH_TRY(encode(d, painted));
+    if (e->has_shown)
+        ph_latent_feedback(e->latent, e->clean, s->latent_feedback, e->latent_len);
+fail:
+    return ret;
+}
+
+static ph_err write_control(struct ph_diffuser *d, const struct ph_picture *control,
+                            struct ph_fault *fault)
+{
+    struct ph_easel *e = &d->easel;
+    if (!d->maker.folder->control) return PH_OK;
+    ph_err ret = check_picture(e, "control", control, fault);
+    if (ret < 0) return ret;
+    take(e, control, e->rgba); // the input is in the latent by now
+    struct ph_tensor rgba = rgba_of(e, e->rgba);
+    return ph_plan_write(d->now->model->plan, "control", &rgba);
+}
+
+static void advance_transition(struct ph_easel *e)
+{
+    if (!e->in_transition) return;
+    e->in_transition =
+        ph_transition_next(&e->transition, e->from, e->to, e->text_len, e->words);
+    e->words_changed = true;
+}
+
+ph_err ph_diffuser_paint(struct ph_diffuser *d, const struct ph_picture *in,
+                         const struct ph_picture *control, struct ph_picture *out,
+                         struct ph_painted *painted, struct ph_fault *fault)
+{
+    struct ph_painted own;
+    struct ph_easel *e = &d->easel;
+    ph_err ret;
+    if (!painted) painted = &own;
+    *painted = (struct ph_painted){ 0 };
+    PH_TRY(look(d, painted, fault));
+    painted->landed = d->now->wish->number;
+    painted->rows = d->now->rows;
+    PH_TRY(check_picture(e, "out", out, fault));
+    if (d->now->encode) PH_TRY(prepare_input(d, in, painted, fault));
+    e->painted++;
+    if (!painted->skipped) {
+        PH_TRY(write_control(d, control, fault));
+        advance_transition(e);
+        PH_TRY(e->batch ? paint_stream(d, painted) : paint_whole(d, painted));
+        if (!painted->warming || !e->has_last) PH_TRY(decode(d, e->clean, painted));
+    }
+    show(e, out);
+    return PH_OK;
+fail:
+    if (fault && ret < 0 && fault->code != ret) ph_fail(fault, ret, "", "%s", ph_strerror(ret));
+    return ret;
+}
+
+void ph_diffuser_size(struct ph_diffuser *d, int *width, int *height)
+{
+    pthread_mutex_lock(&d->lock);
+    const struct ph_made *made = d->ready ? d->ready : d->now;
+    *width = made ? made->wish->s.width : 0;
+    *height = made ? made->wish->s.height : 0;
+    pthread_mutex_unlock(&d->lock);
+}
+
+void ph_diffuser_cut(struct ph_diffuser *d)
+{
+    struct ph_easel *e = &d->easel;
+    if (e->batch) ph_batch_empty(e->batch);
+    ph_similar_reset(&e->similar);
+    e->has_last = e->has_shown = false;
+    if (e->in_transition) {
+        memcpy(e->words, e->to, sizeof(float) * (size_t) e->text_len);
+        e->in_transition = false;
+        e->words_changed = true;
+    }
+}
+
+void ph_diffuser_usage(struct ph_diffuser *d, struct ph_diffuser_use *use)
+{
+    *use = (struct ph_diffuser_use){ 0 };
+    if (!d->now) return;
+    const struct ph_part *parts[] = { d->now->encode, d->now->model, d->now->decode };
+    for (int i = 0; i < 3; i++) {
+        struct ph_plan_stats stats;
+        if (!parts[i]) continue;
+        ph_plan_stats(parts[i]->plan, &stats);
+        use->packed_bytes = stats.packed_bytes; // of the device: counted once
+        use->kept_bytes += stats.kept_bytes;
+        use->flops += stats.flops;
+        if (stats.arena_bytes > use->arena_bytes) use->arena_bytes = stats.arena_bytes;
+    }
+}
