@@ -100,6 +100,7 @@ struct control {
     union ph_value value;
     char *text; // malloc'ed; strings: swapped with the node's present one
     struct ph_cut cut;
+    uint64_t number; // ph_node_defer; 0 = the next frame shows it
 };
 
 struct subscription {
@@ -111,6 +112,13 @@ struct subscription {
 struct metric_memo { // what a node was told when the run was recorded
     struct metric_memo *next;
     char *name, *text; // malloc'ed
+};
+
+#define REPORTS 16 // lanes behind the model are at most so many frames late
+
+struct report { // of a node that works with a model
+    struct ph_model_report of[REPORTS];
+    uint64_t frame[REPORTS], count;
 };
 
 struct ph_node {
@@ -144,6 +152,7 @@ struct ph_node {
     int64_t in_capture_ns, in_pts_ns;
     int took, gave;         // frames in this call of process()
     struct control *landed; // applied, not acknowledged yet
+    uint64_t shows;         // ph_node_landed: deferred changes up to this number
     struct metric_memo *memo;
 
     struct control *pending; // graph.control_lock
@@ -159,7 +168,8 @@ struct ph_node {
 
     _Atomic uint64_t runs, errors, drops, frames_in, frames_out;
     struct ph_hist busy, wait, latency;
-    struct ph_rate rate; // frames out (sinks: in)
+    struct ph_rate rate;   // frames out (sinks: in)
+    struct report *report; // problem_lock; NULL = none
 };
 
 ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
@@ -170,6 +180,9 @@ void ph_node_adopt_subscriptions(struct ph_node *n);  // under topo (write)
 void ph_node_orphan_subscriptions(struct ph_node *n); // under topo (write)
 // Runs process() as often as there is work in this run of the lane. True when it did something.
 bool ph_node_run(struct ph_node *n);
+// Whether, with these input ports, nothing else starts it.
+bool ph_node_starts_itself(const struct ph_node *n, const struct node_port *in);
+bool ph_node_reported(struct ph_node *n, uint64_t frame, struct ph_model_report *out);
 int64_t ph_node_due_ns(struct ph_node *n, int64_t now_ns);  // sources
 bool ph_node_wants(struct ph_node *n, enum ph_codec codec); // sinks
 bool ph_node_is_sink(const struct ph_node *n);
@@ -312,6 +325,9 @@ ph_err ph_graph_start_lanes(struct ph_graph *g); // PH_STEPPED: only counts the 
 void ph_graph_join_lanes(struct ph_graph *g);
 
 // --- journal.c: written while a graph runs; nothing when it has none
+
+// What may wait for the disk at most, and one record more; then the journal ends. Tests lower it.
+extern size_t ph_journal_most_bytes;
 
 ph_err ph_journal_open(struct journal **out, const char *path, const struct ph_graph *g,
                        struct ph_fault *fault);

@@ -20,21 +20,32 @@ struct journal {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     pthread_t thread;
-    bool stop, failed;
+    bool stop;
+    bool over;         // lock: what comes now is not recorded
     struct ph_buf buf; // lanes append, the thread writes
+    struct ph_buf lost;
 };
+
+size_t ph_journal_most_bytes = (size_t) 256 << 20;
 
 // --- the writer's thread: lanes never wait for a disk
 
-static void write_out(struct journal *j, struct ph_buf *b)
+static bool write_out(struct journal *j, struct ph_buf *b)
 {
+    errno = 0;
     bool ok = !b->failed && fwrite(b->data, 1, b->len, j->file) == b->len && !fflush(j->file);
-    if (!ok && !j->failed) {
-        j->failed = true;
-        ph_error(j->log, "journal", "%s: %s; what follows is not recorded", j->path,
-                 strerror(errno));
-    }
     ph_buf_clear(b);
+    return ok;
+}
+
+// A journal with a hole cannot be replayed past it: it ends where the first record is missing. With
+// the lock held.
+static void give_up(struct journal *j, const char *why)
+{
+    if (j->over) return;
+    j->over = true;
+    ph_error(j->log, "journal", "%s: %s; it ends here and is replayed up to here", j->path,
+             why);
 }
 
 static void *journal_main(void *opaque)
@@ -51,10 +62,15 @@ static void *journal_main(void *opaque)
         struct ph_buf full = j->buf;
         j->buf = out;
         out = full;
-        bool stop = j->stop;
+        bool stop = j->stop, failed = out.failed;
         pthread_mutex_unlock(&j->lock);
-        if (out.len) write_out(j, &out);
-        pthread_mutex_lock(&j->lock);
+        if ((out.len || failed) && !write_out(j, &out)) {
+            pthread_mutex_lock(&j->lock);
+            give_up(j, failed ? "out of memory" : strerror(errno));
+            ph_buf_free(&j->buf); // nothing may come after the hole
+        } else {
+            pthread_mutex_lock(&j->lock);
+        }
         if (stop && !j->buf.len) break;
     }
     pthread_mutex_unlock(&j->lock);
@@ -65,12 +81,15 @@ static void *journal_main(void *opaque)
 static struct ph_buf *begin(struct journal *j)
 {
     pthread_mutex_lock(&j->lock);
-    return &j->buf;
+    if (j->buf.len > ph_journal_most_bytes)
+        give_up(j, "the disk is too slow, too much waits for it");
+    return j->over ? &j->lost : &j->buf;
 }
 
 static void end(struct journal *j)
 {
     if (j->buf.len >= FLUSH_BYTES) pthread_cond_signal(&j->wake);
+    if (j->over) ph_buf_free(&j->lost);
     pthread_mutex_unlock(&j->lock);
 }
 
@@ -109,6 +128,7 @@ static void put_head(struct ph_buf *b, const struct ph_lane *lane)
 static void release(struct journal *j)
 {
     ph_buf_free(&j->buf);
+    ph_buf_free(&j->lost);
     pthread_mutex_destroy(&j->lock);
     pthread_cond_destroy(&j->wake);
     free(j);
@@ -155,7 +175,7 @@ void ph_journal_close(struct journal **out, struct ph_graph *g)
     pthread_cond_signal(&j->wake);
     pthread_mutex_unlock(&j->lock);
     pthread_join(j->thread, NULL);
-    if (fclose(j->file) && !j->failed)
+    if (fclose(j->file) && !j->over)
         ph_error(j->log, "journal", "%s: %s", j->path, strerror(errno));
     release(j);
 }

@@ -3,7 +3,14 @@
 #include "../test.h"
 #include "nodes.h"
 
+#include "graph/graph_priv.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 
 #define SECOND PH_SECOND_NS
 #define MS     PH_MS_NS
@@ -470,4 +477,87 @@ TEST(a_file_that_is_no_journal_is_refused_by_name)
     CHECK_HAS(fault.message, "/dev/null");
     CHECK(ph_replay("/no/such/file", NULL, &fault) < 0);
     CHECK_HAS(fault.message, "No such file");
+}
+
+static _Atomic int complaints;
+static char complaint[400];
+
+static void keep_complaint(void *opaque, enum ph_log_level level, const char *who,
+                           const char *line)
+{
+    (void) opaque, (void) level;
+    if (strcmp(who, "journal")) return;
+    snprintf(complaint, sizeof complaint, "%s", line);
+    complaints++;
+}
+
+static void push_large(struct ph_graph *g, int count)
+{
+    for (int i = 0; i < count; i++) {
+        struct ph_frame *f;
+        int before = test_seen_count;
+        CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 512, 512, &f));
+        f->id = (uint64_t) i;
+        CHECK_OK(ph_graph_push(g, "p", &f));
+        while (test_seen_count == before) nap(MS / 10);
+    }
+}
+
+// A pipe that nobody reads is a disk that has stopped.
+TEST(a_journal_on_a_slow_disk_ends_and_costs_no_memory_and_no_frame)
+{
+    struct ph_log log = { .level = PH_LOG_ERROR, .write = keep_complaint };
+    struct ph_graph *g;
+    struct ph_fault fault;
+    signal(SIGPIPE, SIG_IGN);
+    ph_journal_most_bytes = 4 << 20;
+    snprintf(journal, sizeof journal, "/tmp/ph-journal-%d", (int) getpid());
+    CHECK_OK(mkfifo(journal, 0600));
+    int reader = open(journal, O_RDONLY | O_NONBLOCK);
+    CHECK(reader >= 0);
+    if (ph_graph_create(&g, "p: push => s: sink",
+                        ph_graph_params(.nodes = test_nodes, .journal = journal, .log = &log),
+                        &fault))
+        TEST_FAIL("%s", fault.message);
+    CHECK_OK(ph_graph_start(g));
+    push_large(g, 20);
+    CHECK_INT(complaints, ==, 1);
+    CHECK_HAS(complaint, "too slow");
+    CHECK_HAS(complaint, journal);
+    size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+    push_large(g, 60); // a megabyte each
+    CHECK_INT((long) (mallinfo2().uordblks + mallinfo2().hblkhd - before), <, 8 << 20);
+    CHECK_INT(complaints, ==, 1);
+    close(reader);
+    ph_graph_destroy(&g);
+    unlink(journal);
+}
+
+TEST(a_journal_on_a_full_disk_is_replayed_up_to_there)
+{
+    struct ph_log log = { .level = PH_LOG_ERROR, .write = keep_complaint };
+    struct ph_graph *g;
+    struct ph_fault fault;
+    struct rlimit limit = { 3 << 20, RLIM_INFINITY }, none = { RLIM_INFINITY, RLIM_INFINITY };
+    signal(SIGXFSZ, SIG_IGN);
+    snprintf(journal, sizeof journal, "/tmp/ph-journal-%d", (int) getpid());
+    CHECK_OK(setrlimit(RLIMIT_FSIZE, &limit));
+    if (ph_graph_create(&g, "p: push => s: sink",
+                        ph_graph_params(.nodes = test_nodes, .journal = journal, .log = &log),
+                        &fault))
+        TEST_FAIL("%s", fault.message);
+    CHECK_OK(ph_graph_start(g));
+    push_large(g, 10);
+    while (!complaints) nap(MS);
+    CHECK_OK(setrlimit(RLIMIT_FSIZE, &none)); // there is room again: still nothing may follow
+    push_large(g, 5);
+    ph_graph_destroy(&g);
+    CHECK_INT(complaints, ==, 1);
+    struct stat st;
+    CHECK_OK(stat(journal, &st));
+    CHECK_INT(st.st_size, <=, 3 << 20);
+    test_seen_count = 0;
+    replay();
+    CHECK_INT(test_seen_count, <=, 3);
+    for (int i = 0; i < test_seen_count; i++) CHECK_INT(test_seen[i].id, ==, i);
 }
