@@ -15,6 +15,7 @@ export class Take {
     #picture;
     #recording = null; // { file, since } while it runs
     #offered = new Set(); // files that have their link
+    #askedEarlier = false;
     #button = $('#record');
 
     constructor(connection, picture) {
@@ -29,13 +30,13 @@ export class Take {
         $('#journal').addEventListener('click', () => this.#file('journal'));
         say($('#snapshot-type'), recall('snapshot', 'PNG'));
         setInterval(() => this.#showElapsed(), 500);
-        this.#offerEarlier();
     }
 
     // Another viewer may start or stop a recording: the file is offered to all who saw it run.
     update({ recording }) {
         const { file } = this.#recording ?? {};
         this.#show(recording);
+        this.#offerEarlier();
         if (!file || recording.recording || recording.file !== file || this.#offered.has(file)) return;
         this.#offered.add(file);
         this.#offer(recording);
@@ -98,6 +99,8 @@ export class Take {
 
     // What was recorded before this page was opened.
     async #offerEarlier() {
+        if (this.#askedEarlier) return;
+        this.#askedEarlier = true;
         const { recordings } = await call('GET', '/api/v1/recordings').catch(() => ({ recordings: [] }));
         for (const film of recordings.slice(0, EARLIER).reverse()) {
             if (this.#offered.has(film.file) || this.#recording?.file === film.file) continue;
