@@ -261,6 +261,10 @@ static ph_err make_sampler(struct ph_maker *m, struct ph_made *made)
     } else {
         params.steps = s->steps;
         params.strength = s->from_picture && s->strength > 0 ? (double) s->strength : 0;
+        // LCM, too, leaves out the first steps, as diffusers' img2img does with every sampler.
+        for (int i = 0; i < s->steps; i++) spread[i] = i;
+        params.index = spread;
+        params.chosen = s->steps;
     }
     ret = ph_sampler_create(schedule, &params, &made->sampler, &made->fault);
     ph_tree_free(schedule);
