@@ -1,50 +1,44 @@
 // SPDX-License-Identifier: MIT
 #include "nn/rng.h"
 
-#include <math.h>
-
+#include "core/cpu.h"
 #include "nn/philox.h"
+#include "nn/rng_blocks.h"
 
-// Four elements share a block; a range may begin and end inside one.
-typedef void block_fn(const uint32_t word[4], float out[4]);
+#include <string.h>
 
-static void fill(block_fn *block, uint64_t seed, uint64_t stream, uint64_t first, int64_t n,
-                 float *out)
+#define MANY (PH_RNG_BLOCKS * 4)
+
+static ph_rng_fn *blocks_fn(void)
 {
-    uint64_t at = first, end = first + (uint64_t) (n > 0 ? n : 0);
-    while (at != end) {
-        uint32_t word[4];
-        float four[4];
-        ph_philox(seed, stream, at / 4, word);
-        block(word, four);
-        do *out++ = four[at++ % 4];
-        while (at != end && at % 4);
-    }
+#if defined(__x86_64__)
+    unsigned cpu = ph_cpu_flags();
+    if (cpu & PH_CPU_AVX512) return ph_rng_blocks_avx512;
+    if (cpu & PH_CPU_AVX2) return ph_rng_blocks_avx2;
+#endif
+    return ph_rng_blocks_c;
 }
 
-// Pairs by Box-Muller. The radius takes the larger half step, so that log never sees 0.
-static void normals(const uint32_t word[4], float out[4])
-{
-    for (int i = 0; i < 4; i += 2) {
-        double u = ((double) word[i] + 0.5) * 0x1p-32;
-        double angle = ((double) word[i + 1] + 0.5) * (0x1p-32 * 6.283185307179586476925);
-        double radius = sqrt(-2 * log(u));
-        out[i] = (float) (radius * cos(angle));
-        out[i + 1] = (float) (radius * sin(angle));
-    }
-}
-
-static void uniforms(const uint32_t word[4], float out[4])
-{
-    for (int i = 0; i < 4; i++) out[i] = (float) (word[i] >> 8) * 0x1p-24f;
-}
-
+// Ranges may begin and end inside what is drawn at once.
 void ph_rng_normal(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, float *out)
 {
-    fill(normals, seed, stream, first, n, out);
+    ph_rng_fn *draw = blocks_fn();
+    while (n > 0) {
+        float many[MANY];
+        int64_t skip = (int64_t) (first % MANY), take = n < MANY - skip ? n : MANY - skip;
+        draw(seed, stream, (first - (uint64_t) skip) / 4, many);
+        memcpy(out, many + skip, (size_t) take * sizeof *out);
+        out += take;
+        first += (uint64_t) take;
+        n -= take;
+    }
 }
 
 void ph_rng_uniform(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, float *out)
 {
-    fill(uniforms, seed, stream, first, n, out);
+    uint32_t word[4];
+    for (int64_t i = 0; i < n; i++, first++) {
+        if (!i || first % 4 == 0) ph_philox(seed, stream, first / 4, word);
+        out[i] = (float) (word[first % 4] >> 8) * 0x1p-24f;
+    }
 }

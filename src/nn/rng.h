@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Random numbers that depend on (seed, element) alone: the same on every backend, thread count and
-// block size. Philox4x32-10 (Salmon et al., SC'11), normals by Box-Muller in double.
+// block size. Philox4x32-10 (Salmon et al., SC'11), normals by Box-Muller in double, with its own
+// logarithm and sine: bits do not depend on a C library (src/nn/rng_simd.h is the definition).
 #ifndef PH_NN_RNG_H
 #define PH_NN_RNG_H
 

@@ -431,6 +431,78 @@ TEST(a_configuration_beside_the_file_gives_alpha)
               1e-4);
 }
 
+// One module of ones, rank 2, with this metadata; its factor on the layer a.to_q.
+static double factor_of_metadata(const char *metadata)
+{
+    static const char form[] = "{\"__metadata__\":{\"lora_adapter_metadata\":\"%s\"},"
+                               "\"unet.a.to_q.lora_A.weight\":{\"dtype\":\"F32\",\"shape\":[2,"
+                               "16],\"data_offsets\":[0,128]},"
+                               "\"unet.a.to_q.lora_B.weight\":{\"dtype\":\"F32\",\"shape\":[8,"
+                               "2],\"data_offsets\":[128,192]}}";
+    static char bytes[2048];
+    float plain, value;
+    uint64_t n = (uint64_t) snprintf(bytes + 8, sizeof bytes - 300, form, metadata);
+    memcpy(bytes, &n, 8);
+    for (size_t i = 0; i < 48; i++) memcpy(bytes + 8 + n + i * 4, &(float){ 1 }, 4);
+    write_file(in_folder("meta.safetensors"), bytes, 8 + n + 192);
+    struct ph_weights *base = base_ok();
+    struct ph_lora *lora = lora_ok(in_folder("meta.safetensors"));
+    struct ph_adapter a = { lora, 1 };
+    key_of(base, NULL, 0, &plain);
+    key_of(base, &a, 1, &value);
+    ph_lora_unref(&lora);
+    ph_weights_unref(&base);
+    return (value - plain) / 2;
+}
+
+TEST(metadata_of_the_file_gives_alpha_for_its_part)
+{
+    CHECK_NUM(fabs(factor_of_metadata("{}") - 1), <, 1e-4);
+    CHECK_NUM(fabs(factor_of_metadata("{\\\"unet.lora_alpha\\\":6}") - 3), <, 1e-4);
+    CHECK_NUM(fabs(factor_of_metadata("{\\\"text_encoder.lora_alpha\\\":6}") - 1), <, 1e-4);
+    CHECK_NUM(fabs(factor_of_metadata("{\\\"unet.lora_alpha\\\":6,"
+                                      "\\\"unet.alpha_pattern\\\":{\\\"a.to_q\\\":1}}") -
+                   0.5),
+              <, 1e-4);
+}
+
+TEST(names_of_text_encoders_are_read_in_every_form)
+{
+    static const struct made layers[] = {
+        { "text_model.layers.0.self_attn.q_proj.weight", { 8, 16 } },
+        { "text_model.layers.0.self_attn.out_proj.weight", { 8, 16 } },
+        { "text_model.layers.0.mlp.fc1.weight", { 8, 16 } },
+        { "text_projection.weight", { 8, 16 } }
+    };
+    static const char *const names[][2] = {
+        { "text_encoder.text_model.layers.0.self_attn.to_q_lora", "1 0" },
+        { "text_encoder.text_model.layers.0.self_attn.to_out_lora", "1 1" },
+        { "text_encoder.text_model.layers.0.self_attn.q_proj.lora_linear_layer", "1 0" },
+        { "text_encoder.text_model.layers.0.mlp.fc1.lora", "1 2" },
+        { "text_encoder_2.text_model.layers.0.mlp.fc1.lora", "2 2" },
+        { "base_model.model.text_model.layers.0.mlp.fc1.lora", "1 2" },
+    };
+    struct ph_weights *base = open_ok(save("text.safetensors", layers, 4, PH_F16, 1));
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char down[128], up[128];
+        snprintf(down, sizeof down, "%s.down.weight", names[i][0]);
+        snprintf(up, sizeof up, "%s.up.weight", names[i][0]);
+        struct made m[] = { { down, { 2, 16 } }, { up, { 8, 2 } } };
+        struct ph_lora *lora = lora_ok(save("te.safetensors", m, 2, PH_F16, 2));
+        for (int part = PH_LORA_UNET; part <= PH_LORA_TEXT2; part++) {
+            struct ph_weights *set = adapt_ok(base, (enum ph_lora_part) part, lora, 1);
+            bool mine = part == names[i][1][0] - '0';
+            const char *layer = layers[names[i][1][2] - '0'].name;
+            CHECK_INT(changed(set, base), ==, mine);
+            CHECK_INT(ph_weights_find(set, layer)->key != ph_weights_find(base, layer)->key, ==,
+                      mine);
+            ph_weights_unref(&set);
+        }
+        ph_lora_unref(&lora);
+    }
+    ph_weights_unref(&base);
+}
+
 // ------------------------------------------------------------------------------------ refused
 
 static void check_refused(const struct made *m, int count, const char *message)

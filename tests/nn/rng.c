@@ -2,7 +2,9 @@
 // Random numbers depend on (seed, stream, element) alone, and are what they claim to be.
 #include "nn/rng.h"
 
+#include "core/cpu.h"
 #include "nn/philox.h"
+#include "nn/rng_blocks.h"
 #include "test.h"
 
 // The vectors that the authors of the generator publish with it: counter, key, result.
@@ -110,6 +112,44 @@ TEST(seeds_and_streams_are_independent)
     CHECK_NUM(fabs(correlation(1235, 0)), <, 5 / sqrt(MANY));
     CHECK_NUM(fabs(correlation(1234, 1)), <, 5 / sqrt(MANY));
     CHECK_NUM(fabs(correlation(1234ull << 32, 0)), <, 5 / sqrt(MANY));
+}
+
+// The formula in the C library's functions: differences are those of rounding.
+static double box_muller(uint64_t seed, int i)
+{
+    uint32_t w[4];
+    ph_philox(seed, 0, (uint64_t) i / 4, w);
+    double u = (w[i & 2] + 0.5) * 0x1p-32, angle = (w[(i & 2) + 1] + 0.5) * 0x1p-32 * 2 * M_PI;
+    return sqrt(-2 * log(u)) * (i & 1 ? sin(angle) : cos(angle));
+}
+
+TEST(normals_are_those_of_box_and_muller)
+{
+    ph_rng_normal(77, 0, 0, MANY, sample);
+    for (int i = 0; i < MANY; i++) {
+        double want = box_muller(77, i);
+        if (!(fabs(sample[i] - want) <= 6e-8 * fabs(want) + 1e-15))
+            TEST_FAIL("element %d is %.9g, want %.17g", i, sample[i], want);
+    }
+}
+
+static void check_variant(ph_rng_fn *fn)
+{
+    float want[PH_RNG_BLOCKS * 4], got[PH_RNG_BLOCKS * 4];
+    for (uint64_t i = 0; i < 20000; i++) {
+        ph_rng_blocks_c(i * 7, i & 3, i << (i & 31), want);
+        fn(i * 7, i & 3, i << (i & 31), got);
+        CHECK(!memcmp(want, got, sizeof want));
+    }
+}
+
+TEST(every_variant_draws_the_same_bits)
+{
+    check_variant(ph_rng_blocks_c);
+#if defined(__x86_64__)
+    if (ph_cpu_flags() & PH_CPU_AVX2) check_variant(ph_rng_blocks_avx2);
+    if (ph_cpu_flags() & PH_CPU_AVX512) check_variant(ph_rng_blocks_avx512);
+#endif
 }
 
 // Frozen: a changed generator would change every picture of every seed.

@@ -551,6 +551,27 @@ TEST(a_file_that_cannot_be_written_is_told_and_leaves_nothing)
     CHECK_OK(system(command));
 }
 
+TEST(memory_running_out_while_writing_leaves_no_file)
+{
+    struct ph_named_tensor t = { "random", { PH_F16, 2, { 9, 9 }, NULL } };
+    const char *path = in_folder("x.safetensors");
+    long n = 0;
+    for (;; n++) {
+        struct ph_fault fault = { 0 };
+        alloc_fail_only(n);
+        ph_err ret = ph_weights_save(path, &t, 1, 0, &fault);
+        long failed = alloc_failed();
+        alloc_fail_from(-1);
+        CHECK_INT(ret, ==, failed ? PH_ENOMEM : PH_OK);
+        CHECK(!access(path, F_OK) == !failed);
+        if (!failed) break;
+        CHECK_HAS(fault.message, "memory");
+    }
+    CHECK_INT(n, >=, 3);
+    struct ph_weights *w = open_ok(path);
+    ph_weights_unref(&w);
+}
+
 // ------------------------------------------------------------------------------------ real layouts
 
 TEST(the_reference_models_open_with_all_their_tensors)
