@@ -393,9 +393,17 @@ TEST(tensors_of_more_than_four_gigabytes_are_read_to_their_end)
     ph_weights_unref(&w);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 TEST(a_model_too_large_to_map_is_told_and_a_smaller_one_loads)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
     TEST_SKIP("sanitizers need the address space themselves");
 #else
     const char *path = huge_file();
