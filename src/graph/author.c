@@ -132,6 +132,62 @@ void ph_node_problem(struct ph_node *n, const char *fmt, ...)
                                                      .message = text[0] ? text : NULL });
 }
 
+// --- what shows later, and what is told of a model
+
+void ph_node_defer(struct ph_node *n, uint64_t number)
+{
+    for (struct control *c = n->landed; c; c = c->next)
+        if (c->param && !c->number) c->number = number;
+}
+
+void ph_node_landed(struct ph_node *n, uint64_t number)
+{
+    if (number > n->shows) n->shows = number;
+}
+
+int64_t ph_node_chance(struct ph_node *n, const char *name, int64_t value)
+{
+    char text[24];
+    if (ph_journal_recall(n, name, text, sizeof text) > 0) return strtoll(text, NULL, 10);
+    snprintf(text, sizeof text, "%lld", (long long) value);
+    ph_journal_metric(n, name, text);
+    return value;
+}
+
+static int64_t smoothed(const struct report *all, int64_t ns)
+{
+    const struct ph_model_report *before = &all->of[(all->count + REPORTS - 1) % REPORTS];
+    if (!all->count || !before->mean_ns) return ns;
+    return ns ? (before->mean_ns * 9 + ns) / 10 : before->mean_ns;
+}
+
+void ph_node_report(struct ph_node *n, const struct ph_frame *f,
+                    const struct ph_model_report *r)
+{
+    pthread_mutex_lock(&n->problem_lock);
+    if (!n->report) n->report = calloc(1, sizeof *n->report);
+    if (n->report) {
+        struct report *all = n->report;
+        int64_t mean = smoothed(all, r->encode_ns + r->model_ns + r->decode_ns);
+        all->of[all->count % REPORTS] = *r;
+        all->of[all->count % REPORTS].mean_ns = mean;
+        all->frame[all->count++ % REPORTS] = f->id;
+    }
+    pthread_mutex_unlock(&n->problem_lock);
+}
+
+bool ph_node_reported(struct ph_node *n, uint64_t frame, struct ph_model_report *out)
+{
+    pthread_mutex_lock(&n->problem_lock);
+    const struct report *all = n->report;
+    uint64_t count = all ? all->count : 0, i = count;
+    while (i && count - i < REPORTS && all->frame[(i - 1) % REPORTS] != frame) i--;
+    bool known = i && count - i < REPORTS;
+    if (count) *out = all->of[((known ? i : count) - 1) % REPORTS];
+    pthread_mutex_unlock(&n->problem_lock);
+    return count > 0;
+}
+
 // --- frames
 
 static void note_in(struct ph_node *n, const struct ph_frame *f)
@@ -155,7 +211,8 @@ static struct ph_frame *take(struct ph_node *n, struct ph_link *l)
     return item.frame;
 }
 
-// Newest item of a hold link that is not after `pts`; OFFLINE waits until that is certain.
+// Newest item of a hold link that is not after `pts`; OFFLINE waits until that is certain. What this
+// very lane must feed first is not waited for: it is of a later time.
 static void advance_hold(struct ph_node *n, struct ph_link *l)
 {
     struct ph_graph *g = n->graph;
@@ -168,7 +225,7 @@ static void advance_hold(struct ph_node *n, struct ph_link *l)
         if (by_pts && l->held && l->held->pts_ns >= n->in_pts_ns) return;
         if (l->queue) pthread_mutex_lock(&l->lock);
         while (wait && !l->ring.count && !l->eof && !atomic_load(&g->stopping) &&
-               !atomic_load(&g->pausing))
+               !atomic_load(&g->pausing) && !(l->own_fed && ph_lane_feeders_rest(l)))
             pthread_cond_wait(&l->changed, &l->lock);
         bool any = l->ring.count > 0;
         bool later = any && by_pts && l->ring.items[l->ring.head].frame->pts_ns > n->in_pts_ns;

@@ -118,6 +118,47 @@ static void set_policy(struct build *b, int i)
     if (hold && offline) link->depth = 256;
 }
 
+static bool has_external(const struct ph_node_info *info)
+{
+    for (int i = 0; i < ph_port_count(info->in); i++)
+        if (info->in[i].flags & PH_PORT_EXTERNAL) return true;
+    return false;
+}
+
+// Marks the lanes on the ways to `node` from that lane; it is not looked beyond it. false: something
+// from outside comes in on the way, of which nobody knows when.
+static bool mark_feeders(const struct build *b, int node, int own, struct ph_link *link,
+                         bool seen[PH_MAX_NODES])
+{
+    if (b->ast->lane[node] == own) {
+        link->own_fed = true;
+        return true;
+    }
+    if (seen[node]) return true;
+    seen[node] = true;
+    int lane = b->ast->lane[node];
+    link->feeders[lane / 64] |= UINT64_C(1) << (lane % 64);
+    if (has_external(b->ast->nodes[node].info)) return false;
+    for (int i = 0; i < b->ast->link_count; i++)
+        if (b->ast->links[i].to == node &&
+            !mark_feeders(b, b->ast->links[i].from, own, link, seen))
+            return false;
+    return true;
+}
+
+static void find_feeders(struct build *b, int i)
+{
+    const struct ph_ast_link *l = &b->ast->links[i];
+    struct ph_link *link = b->links[i];
+    bool seen[PH_MAX_NODES] = { 0 };
+    bool hold = b->ast->nodes[l->to].info->in[l->to_port].flags & PH_PORT_HOLD;
+    link->own_fed = false;
+    memset(link->feeders, 0, sizeof link->feeders);
+    if (b->g->par.mode != PH_OFFLINE || !hold || !link->queue) return;
+    if (!mark_feeders(b, l->from, b->ast->lane[l->to], link, seen)) link->own_fed = false;
+    b->g->own_fed |= link->own_fed;
+}
+
 static struct node_port *copy_ports(const struct node_port *from, int count)
 {
     struct node_port *ports = calloc((size_t) count + 1, sizeof *ports);
@@ -208,7 +249,9 @@ static void count_starters(struct build *b, struct ph_lane *lane)
         for (int k = 0; k < b->link_count; k++)
             if (b->links[k] == l) lane->input = k;
     }
-    for (int i = 0; i < lane->node_count; i++) sources += lane->nodes[i]->source;
+    for (int i = 0; i < b->ast->node_count; i++)
+        if (b->ast->lane[i] == lane->index)
+            sources += ph_node_starts_itself(b->nodes[i], b->in[i]);
     lane->one_input = inputs == 1 && !sources;
     lane->one_source = sources == 1 && !inputs;
 }
@@ -232,7 +275,9 @@ static ph_err make_lanes(struct build *b)
 static void swap_ports(struct build *b, int i)
 {
     struct ph_node *n = b->nodes[i];
-    bool same_inputs = true;
+    bool same_inputs = true, source = ph_node_starts_itself(n, b->in[i]);
+    if (source && !n->source && n->frames_in) n->ticker.next = n->last_id + 1; // ids only rise
+    n->source = source;
     for (int p = 0; p < n->in_count; p++) {
         struct node_port *was = &n->in[p], *now = &b->in[i][p];
         bool same = was->count == now->count;
@@ -331,7 +376,11 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
         if (!b->fresh[i]) update_params(b, i);
         swap_ports(b, i);
     }
-    for (int i = 0; i < b->ast->link_count; i++) set_policy(b, i);
+    g->own_fed = false;
+    for (int i = 0; i < b->ast->link_count; i++) {
+        set_policy(b, i);
+        find_feeders(b, i);
+    }
     for (int i = 0; i < g->link_count; i++)
         if (g->links[i]->from && !link_in_build(b, g->links[i])) ph_link_destroy(&g->links[i]);
     for (int i = 0; i < g->node_count; i++) {

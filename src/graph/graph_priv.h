@@ -52,7 +52,11 @@ struct ph_link {
     uint64_t pushed;         // seq of the newest
     bool eof;                // no more will be pushed
     _Atomic bool unread;     // the consumer has ended: what is pushed is dropped
-    bool wait_key;           // DROP_TO_KEY: after a drop
+    // OFFLINE, a hold link that its own consumer's lane feeds, by way of these other lanes: when
+    // they all rest, what they leave out (a node that drops frames) will not come. Bits.
+    bool own_fed;
+    uint64_t feeders[PH_MAX_NODES / 64];
+    bool wait_key; // DROP_TO_KEY: after a drop
 
     // the consumer's, touched by its lane only
     struct link_item inbox; // taken for this run
@@ -232,6 +236,7 @@ struct ph_lane {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool poked;
+    bool resting; // waits to be poked; only kept while graph.own_fed
 
     // lane
     int64_t now_ns; // when this run began
@@ -261,6 +266,9 @@ void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch);
 void ph_lane_settle(struct ph_lane *lane);     // parked: takes the changes and cuts that wait
 void ph_lane_drop_stale(struct ph_lane *lane); // what was taken before its epoch was known
 void ph_lane_commit(struct ph_lane *lane);
+// Whether none of the lanes that feed this link is at work or has something to do. The link's lock
+// is held, and its consumer's lane is the caller.
+bool ph_lane_feeders_rest(struct ph_link *l);
 double ph_lane_busy(const struct ph_lane *lane);
 
 // --- graph.c
@@ -288,8 +296,10 @@ struct ph_graph {
     int lane_count;
     struct subscription *orphans; // subscriptions to nodes that are not there (topo)
 
-    _Atomic bool stopping; // for good
-    _Atomic bool pausing;  // for an edit
+    bool own_fed;           // some link is
+    _Atomic uint64_t wakes; // of lanes from their rest
+    _Atomic bool stopping;  // for good
+    _Atomic bool pausing;   // for an edit
     _Atomic uint32_t epoch;
     _Atomic int64_t vnow_ns; // PH_STEPPED
     int64_t started_ns;

@@ -254,6 +254,67 @@ void ph_lane_commit(struct ph_lane *lane)
         ph_link_commit(lane->leaving[i], ph_graph_now_ns(lane->graph));
 }
 
+// --- rest
+
+static bool feeds(const struct ph_link *l, const struct ph_lane *lane)
+{
+    return l->feeders[lane->index / 64] >> (lane->index % 64) & 1;
+}
+
+static bool rests(struct ph_lane *lane)
+{
+    if (atomic_load(&lane->done)) return true;
+    pthread_mutex_lock(&lane->lock);
+    bool yes = lane->resting && !lane->poked;
+    pthread_mutex_unlock(&lane->lock);
+    for (int i = 0; i < lane->in_count && yes; i++) // it may rest because its output is full
+        yes = is_hold(lane->in[i]) || !ph_link_has(lane->in[i]);
+    return yes;
+}
+
+// All are looked at twice: one that was at work during the first look may have fed one that was
+// looked at before it. None may have woken up meanwhile.
+bool ph_lane_feeders_rest(struct ph_link *l)
+{
+    struct ph_graph *g = l->graph;
+    uint64_t wakes = atomic_load(&g->wakes);
+    for (int look = 0; look < 2; look++)
+        for (int i = 0; i < g->lane_count; i++)
+            if (feeds(l, g->lanes[i]) && !rests(g->lanes[i])) return false;
+    return atomic_load(&g->wakes) == wakes;
+}
+
+static void tell_rest(struct ph_graph *g)
+{
+    for (int i = 0; i < g->link_count && g->own_fed; i++) {
+        struct ph_link *l = g->links[i];
+        if (!l->own_fed) continue;
+        pthread_mutex_lock(&l->lock);
+        pthread_cond_signal(&l->changed);
+        pthread_mutex_unlock(&l->lock);
+    }
+}
+
+static void sleep_until(struct ph_lane *lane, int64_t due)
+{
+    struct ph_graph *g = lane->graph;
+    struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };
+    pthread_mutex_lock(&lane->lock);
+    if (g->own_fed && due == PH_NEVER && !lane->poked) {
+        lane->resting = true;
+        pthread_mutex_unlock(&lane->lock);
+        tell_rest(g);
+        pthread_mutex_lock(&lane->lock);
+    }
+    if (!lane->poked && due == PH_NEVER)
+        pthread_cond_wait(&lane->wake, &lane->lock);
+    else if (!lane->poked)
+        pthread_cond_timedwait(&lane->wake, &lane->lock, &t);
+    if (lane->resting) atomic_fetch_add(&g->wakes, 1);
+    lane->resting = lane->poked = false;
+    pthread_mutex_unlock(&lane->lock);
+}
+
 // --- its thread
 
 // true = run; false = the lane is to stop.
@@ -266,14 +327,7 @@ static bool wait_for_work(struct ph_lane *lane)
         if (g->replay && ph_replay_over(lane)) return false;
         int64_t now = ph_now_ns(), due = ph_lane_due_ns(lane, now);
         if (due <= now) return true;
-        struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };
-        pthread_mutex_lock(&lane->lock);
-        if (!lane->poked && due == PH_NEVER)
-            pthread_cond_wait(&lane->wake, &lane->lock);
-        else if (!lane->poked)
-            pthread_cond_timedwait(&lane->wake, &lane->lock, &t);
-        lane->poked = false;
-        pthread_mutex_unlock(&lane->lock);
+        sleep_until(lane, due);
     }
 }
 
@@ -284,6 +338,7 @@ static void *lane_main(void *opaque)
     snprintf(name, sizeof name, "ph:%.12s", lane->name);
     pthread_setname_np(pthread_self(), name);
     while (wait_for_work(lane)) ph_lane_run(lane);
+    tell_rest(lane->graph);
     if (lane->graph->replay) ph_replay_rest(lane);
     pthread_mutex_lock(&lane->graph->done_lock);
     atomic_store(&lane->ended, true);

@@ -205,6 +205,44 @@ int ph_node_metric(struct ph_node *n, const char *name, char *text, size_t size)
     return len;
 }
 
+// --- models
+
+// The first node that tells.
+static struct ph_node *reporter(const struct ph_graph *g, uint64_t frame,
+                                struct ph_model_report *out)
+{
+    for (int i = 0; i < g->node_count; i++)
+        if (ph_node_reported(g->nodes[i], frame, out)) return g->nodes[i];
+    return NULL;
+}
+
+bool ph_graph_report(struct ph_graph *g, uint64_t frame, struct ph_model_report *out)
+{
+    pthread_rwlock_rdlock(&g->topo);
+    bool any = reporter(g, frame, out) != NULL;
+    pthread_rwlock_unlock(&g->topo);
+    return any;
+}
+
+static void json_model(struct ph_buf *b, struct ph_node *n)
+{
+    struct ph_model_report r;
+    if (!ph_node_reported(n, UINT64_MAX, &r)) return;
+    ph_json_key(b, "model");
+    ph_buf_puts(b, "{\"name\":");
+    ph_json_str(b, r.model);
+    ph_json_key(b, "backend");
+    ph_json_str(b, r.backend);
+    ph_buf_printf(b, ",\"steps\":%d,\"rows\":%d,\"guidanceScale\":%.4g", r.steps, r.rows,
+                  r.guidance_scale);
+    ph_buf_printf(
+        b, ",\"deviceMs\":{\"encode\":%.4g,\"model\":%.4g,\"decode\":%.4g,\"mean\":%.4g}",
+        ms((double) r.encode_ns), ms((double) r.model_ns), ms((double) r.decode_ns),
+        ms((double) r.mean_ns));
+    ph_buf_printf(b, ",\"skipped\":%llu,\"landed\":%llu}", (unsigned long long) r.skipped,
+                  (unsigned long long) r.landed);
+}
+
 // --- the room document
 
 static void json_times(struct ph_buf *b, const char *key, const struct ph_hist *h)
@@ -285,6 +323,7 @@ static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
     pthread_mutex_unlock(&n->problem_lock);
     json_times(b, "busyMs", &n->busy);
     json_times(b, "waitMs", &n->wait);
+    json_model(b, n);
     json_params(b, &g->ast->nodes[i]);
     ph_buf_puts(b, "}");
 }
@@ -444,6 +483,27 @@ static void prom_nodes(struct ph_buf *b, struct ph_graph *g, const char *room)
     }
 }
 
+static void prom_models(struct ph_buf *b, struct ph_graph *g, const char *room)
+{
+    for (int i = 0; i < g->node_count; i++) {
+        struct ph_node *n = g->nodes[i];
+        struct ph_model_report r;
+        if (!ph_node_reported(n, UINT64_MAX, &r)) continue;
+        const struct {
+            const char *name;
+            int64_t ns;
+        } part[] = { { "encode", r.encode_ns },
+                     { "model", r.model_ns },
+                     { "decode", r.decode_ns } };
+        for (int k = 0; k < 3; k++)
+            ph_buf_printf(
+                b, "phosphene_model_device_seconds{room=\"%s\",node=\"%s\",part=\"%s\"} %.9g\n",
+                room, n->name, part[k].name, (double) part[k].ns * 1e-9);
+        ph_buf_printf(b, "phosphene_model_skipped_total{room=\"%s\",node=\"%s\"} %llu\n", room,
+                      n->name, (unsigned long long) r.skipped);
+    }
+}
+
 char *ph_graph_metrics_text(struct ph_graph *g, const char *room_name)
 {
     struct ph_buf b = { 0 };
@@ -476,6 +536,7 @@ char *ph_graph_metrics_text(struct ph_graph *g, const char *room_name)
             room, n->name, (unsigned long long) get(&n->drops));
     }
     prom_nodes(&b, g, room);
+    prom_models(&b, g, room);
     prom_links(&b, g, room);
     pthread_rwlock_unlock(&g->topo);
     return ph_buf_steal(&b);

@@ -112,6 +112,18 @@ static bool is_trigger(const struct ph_port_info *p)
     return !(p->flags & PH_PORT_HOLD);
 }
 
+bool ph_node_starts_itself(const struct ph_node *n, const struct node_port *in)
+{
+    for (int i = 0; i < n->in_count; i++) {
+        const struct ph_port_info *p = in[i].info;
+        bool spare = p->flags & PH_PORT_OPTIONAL && !in[i].count;
+        // with due() of its own it is a source, whatever is pushed into it besides
+        bool own = n->info->due && p->flags & PH_PORT_EXTERNAL;
+        if (is_trigger(p) && !own && !spare) return false;
+    }
+    return true;
+}
+
 // External ports are fed by a link of their own, which exists before open() so that a node's
 // thread can push at once.
 static ph_err make_external(struct ph_node *n)
@@ -165,14 +177,9 @@ ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_
     PH_TRY(make_ports(n->info->in, &n->in, &n->in_count));
     PH_TRY(make_ports(n->info->out, &n->out, &n->out_count));
     PH_TRY(make_external(n));
-    n->source = true;
     n->fed = n->in_count > 0;
     for (int i = 0; i < n->in_count; i++) n->fed &= !!(n->in[i].info->flags & PH_PORT_EXTERNAL);
-    // with due() of its own it is a source, whatever is pushed into it besides
-    for (int i = 0; i < n->in_count; i++) {
-        const struct ph_port_info *p = n->in[i].info;
-        if (is_trigger(p) && !(n->info->due && p->flags & PH_PORT_EXTERNAL)) n->source = false;
-    }
+    n->source = ph_node_starts_itself(n, n->in);
     PH_TRY(set_params(n, ast, fault));
     n->opened = true;
     if (n->info->open) PH_TRY(n->info->open(n, fault));
@@ -229,6 +236,7 @@ void ph_node_destroy(struct ph_node **out)
     for (int i = 0; i < n->out_count; i++) free(n->out[i].links);
     free(n->in);
     free(n->out);
+    free(n->report);
     ph_journal_forget(n);
     ph_pool_destroy(&n->pool);
     pthread_mutex_destroy(&n->sub_lock);
@@ -266,11 +274,15 @@ bool ph_node_is_unread(const struct ph_node *n)
 
 // --- control, between frames
 
-static void acknowledge(struct ph_node *n)
+static void acknowledge(struct ph_node *n, uint64_t up_to)
 {
-    while (n->landed) {
-        struct control *c = n->landed;
-        n->landed = c->next;
+    for (struct control **at = &n->landed; *at;) {
+        struct control *c = *at;
+        if (c->number > up_to) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
         struct ph_event e = { PH_EVENT_ACK, c->id, n->name, NULL, n->last_id, n->last_epoch };
         if (c->id) ph_graph_event(n->graph, &e);
         free(c->text);
@@ -281,7 +293,7 @@ static void acknowledge(struct ph_node *n)
 void ph_node_drop_controls(struct ph_node *n)
 {
     ph_node_take_controls(n);
-    acknowledge(n);
+    acknowledge(n, UINT64_MAX);
 }
 
 ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *text)
@@ -502,7 +514,7 @@ static bool run_once(struct ph_node *n, int64_t *clock_ns)
     count_run(n, ret, begin, end);
     trace(n, begin, end);
     sink_took(n, end);
-    if (n->landed && (n->took || n->gave)) acknowledge(n);
+    if (n->landed && (n->took || n->gave)) acknowledge(n, n->shows);
     return true;
 }
 

@@ -101,6 +101,34 @@ static const struct ph_node_info node_stream = {
     .process = stream_process,
 };
 
+// --- thin: drops frames
+
+struct thin {
+    int64_t n;
+};
+
+static ph_err thin_process(struct ph_node *n)
+{
+    const struct thin *p = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK) return ret;
+    if (f->id % (uint64_t) p->n == 0) return ph_node_write(n, 0, f);
+    ph_frame_unref(&f);
+    return PH_OK;
+}
+
+static const struct ph_node_info node_thin = {
+    .name = "thin",
+    .group = "prepare",
+    .help = "every n-th frame",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "out", ANY }),
+    .params = (const struct ph_param[]){ PH_INT(struct thin, n, 1, 1000, .def = "5"), { 0 } },
+    .priv_size = sizeof(struct thin),
+    .process = thin_process,
+};
+
 // --- pass, work, add, pair
 
 static ph_err pass_process(struct ph_node *n)
@@ -511,8 +539,8 @@ static const struct ph_node_info node_download = {
 };
 
 const struct ph_node_info *const test_nodes[] = {
-    &node_count,  &node_stream,  &node_pass,     &node_work,  &node_add,  &node_pair,
-    &node_cutter, &node_sink,    &node_viewed,   &node_few,   &node_push, &node_gpu,
-    &node_both,   &node_upload,  &node_download, &node_brief, &node_own,  &node_asker,
-    &node_meter,  &node_encoder, NULL,
+    &node_count,  &node_stream, &node_pass,     &node_work,  &node_add,  &node_pair,
+    &node_cutter, &node_sink,   &node_viewed,   &node_few,   &node_push, &node_gpu,
+    &node_both,   &node_upload, &node_download, &node_brief, &node_own,  &node_asker,
+    &node_thin,   &node_meter,  &node_encoder,  NULL,
 };

@@ -21,6 +21,7 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 
 // count fps= value= fail_every= : a source of 1x1 depth pictures that carry `value`
 // pass                           : hands its input on          (kinds: any)
+// thin n=                        : hands every n-th frame on
 // work ms=                       : takes so long
 // add amount=                    : adds to the value
 // pair a, b (held)               : value = 1000 * a + b's id

@@ -57,6 +57,36 @@ TEST(offline_every_frame_arrives_in_order_however_the_lanes_run)
     }
 }
 
+// A branch that leaves frames out and comes back to the lane that feeds it: that lane cannot wait for
+// what it must feed first.
+TEST(offline_a_held_input_of_its_own_lane_may_leave_frames_out)
+{
+    static const char *const texts[] = {
+        "c: count fps=60 -> p: pair => sink\nc => thin n=5 => p.b",
+        "c: count fps=60 -> p: pair -> sink\nc => thin n=5 => pass => add => p.b",
+        "c: count fps=60 -> p: pair -> sink\nc => a: pass -> thin n=5 =>[block 1] work ms=0.2 "
+        "=> "
+        "p.b\na =>[block 1] sink",
+        "d: count fps=60 => c: pass -> p: pair => sink\nc => thin n=5 => p.b",
+    };
+    for (int k = 0; k < 40; k++) {
+        test_seen_count = 0;
+        struct ph_graph *g =
+            make(texts[k % 4], (struct ph_graph_params){ .mode = PH_OFFLINE, .frames = 120 });
+        CHECK_OK(ph_graph_start(g));
+        CHECK_INT(ph_graph_wait(g, 50 * SECOND), ==, PH_EOF);
+        int n = 0;
+        for (int i = 0; i < test_seen_count; i++) {
+            if (strcmp(test_seen[i].node, "sink")) continue;
+            CHECK_INT(test_seen[i].id, ==, n);
+            CHECK_NUM(test_seen[i].value, ==, n * 1000 + n / 5 * 5);
+            n++;
+        }
+        CHECK_INT(n, ==, 120);
+        ph_graph_destroy(&g);
+    }
+}
+
 TEST(waiting_for_a_graph_that_was_never_started_is_an_error_and_not_its_end)
 {
     struct ph_graph *g = make("count -> sink", (struct ph_graph_params){ .frames = 3 });
