@@ -48,19 +48,11 @@ static ph_err read_json(const char *path, struct ph_json_doc **out, struct ph_fa
 {
     struct ph_fault inner = { 0 };
     size_t len;
-    char *text = read_text(path, &len, &inner);
-    ph_err ret = text ? ph_json_parse(out, text, len, CONFIG_LIMIT, &inner) : inner.code;
+    char *text = read_text(path, &len, fault);
+    if (!text) return fault->code;
+    ph_err ret = ph_json_parse(out, text, len, CONFIG_LIMIT, &inner);
     free(text);
-    if (!ret) return ret;
-    char message[sizeof inner.message];
-    snprintf(message, sizeof message, "%s", inner.message);
-    if (!text)
-        ph_fail(fault, ret, "", "%s", message);
-    else if (inner.line)
-        ph_fail(fault, ret, "", "%s:%d:%d: %s", path, inner.line, inner.column, message);
-    else
-        ph_fail(fault, ret, "", "%s: %s", path, message);
-    return ret;
+    return ret ? ph_fail(fault, ret, "", "%.190s: %.250s", path, inner.message) : PH_OK;
 }
 
 static bool exists(const char *path)

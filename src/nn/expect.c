@@ -32,11 +32,13 @@ static bool fits(const struct ph_tensor *t, int rank, const int64_t *dim)
     return true;
 }
 
-// The type of the file's own tensor, so that bytes are counted as stored.
+// The type of the file's own tensor, so that bytes are counted as stored. Its other faults are not
+// for who only collects to find.
 static enum ph_dtype stored_type(const struct ph_prog *p, const char *full_name)
 {
     const struct ph_weight *w = p->set ? ph_weights_find(p->set, full_name) : NULL;
-    return w ? w->disk.dtype : PH_F16;
+    enum ph_dtype t = w ? w->disk.dtype : PH_F16;
+    return t == PH_F32 || t == PH_BF16 ? t : PH_F16;
 }
 
 static void collect(struct ph_prog *p, const char *full_name, int rank, const int64_t *dim)

@@ -214,7 +214,8 @@ ph_val ph_unet_embed_time(struct ph_prog *p, const struct ph_unet_config *c,
     if (c->added_channels) {
         ph_val sizes = ph_sinusoid(p, in->time_ids, c->added_time_channels, MAX_PERIOD);
         ph_val added = ph_concat(p, 1, in->pooled, sizes); // [n, added_channels]
-        x = ph_add(p, x, embedding(p, c, "add_embedding", added));
+        added = embedding(p, c, "add_embedding", added);
+        x = ph_add(p, x, ph_layer_tap(p, tap_prefix, "add_embedding", added));
     }
     return ph_activate(p, x, c->act);
 }

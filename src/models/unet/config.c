@@ -94,9 +94,9 @@ void ph_unet_parse_shared(struct ph_fields *f, struct ph_unet_config *c)
     ph_field_levels(f, "transformer_layers_per_block", c->depth, n, 1, 1, 64);
     // Heads, not their width: the field's name is wrong and stays so for old files' sake.
     ph_field_levels(f, "attention_head_dim", c->heads, n, 8, 1, 1024);
-    if (ph_json_get(f->root, "num_attention_heads"))
-        ph_field_levels(f, "num_attention_heads", c->heads, n, c->levels ? c->heads[0] : 8, 1,
-                        1024);
+    const struct ph_json *truth = ph_json_get(f->root, "num_attention_heads");
+    if (truth && truth->type != PH_JSON_NULL)
+        ph_field_levels(f, "num_attention_heads", c->heads, n, 0, 1, 1024);
     ph_field_levels(f, "only_cross_attention", c->only_cross, n, 0, 0, 1);
     c->text_channels = ph_field_int(f, "cross_attention_dim", 0, 1, 65536);
     c->linear_projection = ph_field_flag(f, "use_linear_projection", false);

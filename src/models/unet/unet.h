@@ -56,7 +56,7 @@ ph_val ph_unet_predict(struct ph_prog *p, const struct ph_unet_config *c,
 
 // Inputs "sample" (EACH), "timestep", "text" and, with added_channels, "pooled", "time_ids" (RARE);
 // output "prediction". Latents are pixels / 8, rounded up. Taps: "conv_in", "time_embedding" (before
-// add_embedding), "conv_norm_out" (before its activation), and every block, residual block,
+// "add_embedding" joins it), "conv_norm_out" (before its activation), and every block, residual block,
 // attention, transformer block, its attn1, attn2 (before the sums) and ff, down- and upsampler,
 // under their paths.
 extern const struct ph_module_class ph_class_unet;
