@@ -197,6 +197,7 @@ ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
             e->key = weight->key;
             e->refs = 1;
             ret = make(arg, step, e->pack.data, size, fault);
+            ph_weight_forget(weight);
         }
         if (ret < 0) {
             if (e) pack_free(d, e);

@@ -365,3 +365,11 @@ void ph_safetensors_close(struct ph_safetensors *st)
     free(st->path);
     *st = (struct ph_safetensors){ .fd = -1 };
 }
+
+void ph_weight_forget(const struct ph_weight *weight)
+{
+    uintptr_t page = (uintptr_t) sysconf(_SC_PAGESIZE), begin = (uintptr_t) weight->disk.data;
+    uintptr_t end = (begin + ph_tensor_bytes(&weight->disk)) / page * page;
+    begin = (begin + page - 1) / page * page;
+    if (begin && begin < end) madvise((void *) begin, end - begin, MADV_DONTNEED);
+}

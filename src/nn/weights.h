@@ -41,6 +41,9 @@ const char *ph_weights_metadata(const struct ph_weights *w, const char *key); //
 // a call. PH_EINVAL for another range, type or set.                                 thread: any
 ph_err ph_weights_read(const struct ph_weights *w, const struct ph_weight *weight,
                        int64_t first, int64_t n, float *out);
+// Gives the pages of a tensor back to the system; they are read again when they are wanted. For
+// weights that were packed, so that a model is not in memory twice.                thread: any
+void ph_weight_forget(const struct ph_weight *weight);
 // PH_EIO when a mapped file was written to or cut since it was opened. A mapping shows what its
 // file becomes, and reading a page that was cut off ends the process (SIGBUS), so whoever is about
 // to read much, such as a plan that packs, asks first. Files that are replaced by renaming, as
