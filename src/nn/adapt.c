@@ -184,7 +184,7 @@ static ph_err make_product(const struct ph_lora_module *m, struct ph_term *t)
             taps = ph_tensor_count(mid) / (mid->dim[0] * ranks);
     float *down = malloc((size_t) (ranks * in) * sizeof *down);
     float *middle = malloc((size_t) ph_tensor_count(mid) * sizeof *middle);
-    t->product = calloc((size_t) (mid->dim[0] * in * taps), sizeof *t->product);
+    t->product = calloc((size_t) mid->dim[0], (size_t) t->cols * sizeof *t->product);
     bool ok = down && middle && t->product;
     if (ok) {
         ph_convert(PH_F32, down, d->dtype, d->data, ranks * in);
@@ -222,11 +222,14 @@ static ph_err check_fit(const struct change *c, const struct ph_lora *lora,
 {
     const struct ph_tensor *t = &w->disk;
     int64_t down_cols = ph_tensor_count(&m->down->disk) / m->down->disk.dim[0];
-    if (m->mid)
-        down_cols *=
-            ph_tensor_count(&m->mid->disk) / (m->mid->disk.dim[0] * m->mid->disk.dim[1]);
+    bool fits = true;
+    if (m->mid) { // taps are of another tensor: only here may the product overflow
+        const struct ph_tensor *mid = &m->mid->disk;
+        int64_t taps = ph_tensor_count(mid) / (mid->dim[0] * mid->dim[1]);
+        fits = !__builtin_mul_overflow(down_cols, taps, &down_cols);
+    }
     bool floats = t->dtype == PH_F32 || t->dtype == PH_F16 || t->dtype == PH_BF16;
-    if (floats && m->up->disk.dim[0] == t->dim[0] && down_cols == cols) return PH_OK;
+    if (fits && floats && m->up->disk.dim[0] == t->dim[0] && down_cols == cols) return PH_OK;
     char what[256], shape[96];
     snprintf(what, sizeof what, "makes [%lld, %lld], the layer is %s",
              (long long) m->up->disk.dim[0], (long long) down_cols,
