@@ -652,7 +652,8 @@ static double speed(const struct ph_step *step, const struct ph_place *place,
     if (place[step->out].dtype != PH_F32 && place[step->out].dtype != PH_BF16) return 0;
     switch (kind) {
     case PH_PRECISION_BF16: return s.product ? 445 : 470;
-    case PH_PRECISION_I8: return s.window < 32 ? 0 : s.product ? 830 : 900;
+    case PH_PRECISION_I8:
+        return s.window < 32 ? 0 : s.product ? 830 : s.inputs < 128 ? 680 : 890;
     case PH_PRECISION_Q4:
         return s.inputs < 32 ? 0 : 500; // above bf16: it is what was asked for
     default: return s.product ? 222 : 231;
