@@ -112,6 +112,10 @@ struct ph_graph_rates {
 };
 PH_API void ph_graph_get_rates(struct ph_graph *g, struct ph_graph_rates *out); // thread: any
 
+// What the node that works with a model told of a frame, or of its newest one when that is not
+// known any more. false: no node of this graph works with a model.                 thread: any
+PH_API bool ph_graph_report(struct ph_graph *g, uint64_t frame, struct ph_model_report *out);
+
 // One JSON object per node type: ports, parameters with ranges, defaults and help.
 PH_API char *ph_node_info_json(const struct ph_node_info *info);
 

@@ -25,7 +25,9 @@ enum ph_port_flags {
     PH_PORT_HOLD = 1, // input: does not start a run; keeps showing its newest frame (by pts)
     PH_PORT_MANY = 2, // input: several links may arrive here
     PH_PORT_EXTERNAL = 4, // input: fed by ph_node_push, not by a link in the graph text
-    PH_PORT_OPTIONAL = 8, // input: may stay unconnected (HOLD ports may too)
+    // input: may stay unconnected (HOLD ports may too). A node all of whose triggers are optional
+    // and unconnected is a source: it runs at the rate of ph_node_set_rate.
+    PH_PORT_OPTIONAL = 8,
     PH_PORT_KEYED = 16, // output: packets depend on earlier ones; links default to DROP_TO_KEY
 };
 
@@ -106,6 +108,31 @@ PH_API uint64_t ph_node_seed(const struct ph_node *n);
 // Says what is wrong (state of a device, a file); shown in the studio, logged at most once a
 // second and only when it changes. fmt NULL = all is well again.
 PH_API void ph_node_problem(struct ph_node *n, const char *fmt, ...) PH_PRINTF(2, 3);
+
+// From apply(), when what has changed is prepared beside the frames and shows later: its
+// acknowledgement waits until ph_node_landed says this number, or a later one.     thread: lane
+PH_API void ph_node_defer(struct ph_node *n, uint64_t number);
+PH_API void ph_node_landed(struct ph_node *n, uint64_t number);
+// What chance decided (which frame something was ready for): gives `value` back and keeps it in the
+// journal; in a replay gives what was kept then, and `value` when nothing was.     thread: lane
+PH_API int64_t ph_node_chance(struct ph_node *n, const char *name, int64_t value);
+
+// What a node that works with a model tells of one frame.
+struct ph_model_report {
+    char model[64];        // "sd-turbo"
+    char backend[64];      // "cpu-avx512-bf16"
+    int steps, rows;       // of the model: passes a frame needs; batch of one run
+    double guidance_scale; // 0 = none
+    int64_t encode_ns, model_ns, decode_ns; // on the device; 0 = that part did not run
+    int64_t
+        mean_ns; // of all three, smoothed 0.9/0.1 over the frames that were worked on; filled
+                 // by ph_node_report
+    uint64_t skipped; // frames so far that a filter answered with the one before
+    uint64_t landed;  // changes of settings that have landed so far
+};
+// Copies; shown in the metrics, the room document and /metrics.                     thread: lane
+PH_API void ph_node_report(struct ph_node *n, const struct ph_frame *f,
+                           const struct ph_model_report *r);
 
 // --- frames                                                                       thread: lane
 // Returns a frame: PH_OK; PH_MORE when there is none; PH_EOF when none will come. A HOLD port
