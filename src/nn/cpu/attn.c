@@ -6,6 +6,7 @@
 #include "core/cpu.h"
 #include "nn/cpu/kernels.h"
 #include "nn/cpu/slots.h"
+#include "nn/plan_priv.h"
 
 struct ready {
     const struct ph_attn_ops *ops;
@@ -58,17 +59,29 @@ static double bf16_fits(const struct ph_step *step, const struct ph_place *place
     return is_bf16(precision) && choose(true) && takes(step, place) ? 340 : 0;
 }
 
-// Tiles whose keys and values stay in the nearest caches; units that leave enough to share out and
-// whose sums stay in the second one.
+// Many queries, since keys and values are packed anew for each unit, but no more than leave each
+// thread four units or than have their sums in the second cache. A query's result does not depend
+// on it.
+static int rows_of(const struct ph_attn_shape *s, int threads)
+{
+    int64_t wanted = 4 * (int64_t) threads, most = (384 << 10) / (6 * s->d + 64) / 6 * 6;
+    int64_t each = (wanted + s->n * s->heads - 1) / (s->n * s->heads); // units a head
+    int64_t rows = (s->t + each - 1) / each;
+    rows = rows < 96 ? 96 : rows > 768 ? 768 : rows;
+    return (int) ((rows > most ? most : rows) + 5) / 6 * 6;
+}
+
+// Tiles whose keys and values stay in the nearest caches.
 static struct ph_attn_shape shape_of(const struct ph_step *step, const struct ph_place *place,
-                                     bool bf16)
+                                     bool bf16, int threads)
 {
     const struct ph_place *q = &place[step->in[0]], *k = &place[step->in[1]];
     struct ph_attn_shape s = { q->dim[0], q->dim[1], k->dim[1], q->dim[2],
                                step->attention.heads };
     s.d = (int) (s.c / s.heads);
-    s.rows = s.d <= 128 ? 192 : s.d <= 256 ? 96 : 48;
-    s.tile = s.d <= (bf16 ? 160 : 80) ? 128 : 64;
+    s.rows = rows_of(&s, threads);
+    int bytes = s.d * (bf16 ? 2 : 4);
+    s.tile = bytes <= 128 ? 256 : bytes <= 320 ? 128 : 64;
     return s;
 }
 
@@ -78,7 +91,7 @@ static ph_err prepare(struct ph_device *device, struct ph_step *step,
     struct ready *r = calloc(1, sizeof *r);
     if (!r) return ph_fail(fault, PH_ENOMEM, step->name, "%s: out of memory", step->name);
     r->ops = choose(bf16);
-    r->shape = shape_of(step, place, bf16);
+    r->shape = shape_of(step, place, bf16, device->threads);
     r->each = r->ops->scratch(&r->shape);
     step->scratch = ph_slots_bytes(device, r->each);
     step->ready = r;

@@ -42,4 +42,22 @@ static inline int64_t ph_attn_seen(const struct ph_attn_unit *u, int i)
     return u->causal && last < u->shape->s ? last : u->shape->s;
 }
 
+// Asks for what the next tile packs, a few keys at a time while there is work to do: rows of one
+// head lie far apart, which no prefetcher follows. part of parts: how far the work is.
+static inline void ph_attn_fetch(const struct ph_attn_unit *u, int64_t next, int part,
+                                 int parts)
+{
+    const struct ph_attn_shape *h = u->shape;
+    int64_t first = next + (int64_t) h->tile * part / parts;
+    int64_t last = next + (int64_t) h->tile * (part + 1) / parts;
+    const struct ph_place *both[] = { u->k, u->v };
+    for (int64_t j = first; j < last && j < h->s; j++)
+        for (int i = 0; i < 2; i++) {
+            int64_t size = both[i]->dtype == PH_F32 ? 4 : 2, at = u->k_at + j * h->c;
+            const char *row = (const char *) both[i]->data + at * size;
+            for (int64_t b = 0; b < h->d * size + 63; b += 64)
+                __builtin_prefetch(row + b, 0, 2);
+        }
+}
+
 #endif

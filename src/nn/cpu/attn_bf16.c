@@ -8,7 +8,9 @@
 #include "nn/cpu/attn.h"
 #include "nn/tensor_simd.h"
 
-#define MR       6
+#define MR 6
+// Sums live in registers only when loops over them are gone early.
+#define UNROLL   _Pragma("GCC unroll 16")
 #define INLINE   static inline __attribute__((always_inline))
 #define LOG2E    1.44269504f
 #define ALIGN(n) (((n) + 63) & ~(size_t) 63)
@@ -54,13 +56,20 @@ INLINE __m512i round_pairs(__m512 low, __m512 high)
     return (__m512i) _mm512_cvtne2ps_pbh(high, low);
 }
 
-// 32 elements from i on of a row of n, zero after its end.
+// 32 elements from i on of a row of n, zero after its end. Loads of whole pairs where they will
+// do: those of single 16-bit elements are slow.
 INLINE __m512i load32(enum ph_dtype type, const void *row, int64_t i, int64_t n)
 {
-    int64_t left = n - i;
-    __mmask32 m = left >= 32 ? 0xffffffffu : left <= 0 ? 0 : (1u << left) - 1;
-    if (type == PH_BF16) return _mm512_maskz_loadu_epi16(m, (const uint16_t *) row + i);
+    int64_t left = n - i < 32 ? n - i : 32;
+    if (left <= 0) return _mm512_setzero_si512();
+    if (type == PH_BF16) {
+        const uint16_t *x = (const uint16_t *) row + i;
+        if (left == 32) return _mm512_loadu_si512(x);
+        if (left % 2) return _mm512_maskz_loadu_epi16((1u << left) - 1, x);
+        return _mm512_maskz_loadu_epi32((__mmask16) ((1u << left / 2) - 1), x);
+    }
     const float *x = (const float *) row + i;
+    __mmask32 m = left == 32 ? 0xffffffffu : (1u << left) - 1;
     return round_pairs(_mm512_maskz_loadu_ps((__mmask16) m, x),
                        _mm512_maskz_loadu_ps((__mmask16) (m >> 16), x + 16));
 }
@@ -127,10 +136,10 @@ static void pack_queries(const struct ph_attn_unit *u, const struct work *w)
         }
         const void *from = row_of(u->q, u->q_at + r * h->c, h->d, w->row);
         for (int i = 0; i < w->dq; i += 32) {
-            __mmask32 m = w->dq - i >= 32 ? 0xffffffffu : (1u << (w->dq - i)) - 1;
+            __mmask16 m = w->dq - i >= 32 ? 0xffff : (__mmask16) ((1u << (w->dq - i) / 2) - 1);
             __m512i x = load32(type_of(u->q), from, i, h->d);
             if (u->scale < 0) x = _mm512_xor_si512(x, _mm512_set1_epi16((short) 0x8000));
-            _mm512_mask_storeu_epi16(to + i, m, x);
+            _mm512_mask_storeu_epi32(to + i, m, x);
         }
     }
 }
@@ -187,22 +196,27 @@ INLINE void product(int nv, bool add, const uint16_t *a, int64_t lda, const uint
                     int64_t ldb, float *c, int64_t ldc, int64_t pairs)
 {
     __m512 acc[MR][4];
-    for (int r = 0; r < MR; r++)
-        for (int i = 0; i < nv; i++)
-            acc[r][i] = add ? _mm512_load_ps(c + r * ldc + 16 * i) : _mm512_setzero_ps();
+    UNROLL
+    for (int r = 0; r < MR; r++) UNROLL
+    for (int i = 0; i < nv; i++)
+        acc[r][i] = add ? _mm512_load_ps(c + r * ldc + 16 * i) : _mm512_setzero_ps();
     for (int64_t p = 0; p < pairs; p++) {
         __m512bh x[4];
+        UNROLL
         for (int i = 0; i < nv; i++)
             x[i] = (__m512bh) _mm512_load_si512(b + (p * ldb + 16 * i) * 2);
+        UNROLL
         for (int r = 0; r < MR; r++) {
             int pair;
             memcpy(&pair, a + r * lda + 2 * p, sizeof pair);
             __m512bh y = (__m512bh) _mm512_set1_epi32(pair);
+            UNROLL
             for (int i = 0; i < nv; i++) acc[r][i] = _mm512_dpbf16_ps(acc[r][i], y, x[i]);
         }
     }
-    for (int r = 0; r < MR; r++)
-        for (int i = 0; i < nv; i++) _mm512_store_ps(c + r * ldc + 16 * i, acc[r][i]);
+    UNROLL
+    for (int r = 0; r < MR; r++) UNROLL
+    for (int i = 0; i < nv; i++) _mm512_store_ps(c + r * ldc + 16 * i, acc[r][i]);
 }
 
 static void product_any(int nv, bool add, const uint16_t *a, int64_t lda, const uint16_t *b,
@@ -221,16 +235,29 @@ static void product_any(int nv, bool add, const uint16_t *a, int64_t lda, const 
 }
 
 // ------------------------------------------------------------------------------ softmax
-// 2^x for x <= 0 to 1e-4, which the rounding to bf16 hides; NaN stays.
-INLINE __m512 exp2_rough(__m512 x)
+// 2^x for x <= 0 to 1e-4, which the rounding to bf16 hides; NaN stays. Several at once, for one
+// alone would wait for its own results.
+INLINE void exp2_rough(__m512 *x, int count)
 {
-    const __m512 magic = _mm512_set1_ps(12582912.0f);
-    x = _mm512_max_ps(_mm512_set1_ps(-150), x);
-    __m512 n = _mm512_sub_ps(_mm512_add_ps(x, magic), magic), r = _mm512_sub_ps(x, n);
-    __m512 p = _mm512_fmadd_ps(_mm512_set1_ps(0.0558382832f), r, _mm512_set1_ps(0.242639482f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.693136752f));
-    p = _mm512_fmadd_ps(p, r, _mm512_set1_ps(0.999924541f));
-    return _mm512_scalef_ps(p, n);
+    __m512 n[4], p[4];
+    UNROLL
+    for (int i = 0; i < count; i++) {
+        x[i] = _mm512_max_ps(_mm512_set1_ps(-150), x[i]);
+        n[i] = _mm512_roundscale_ps(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+        x[i] = _mm512_sub_ps(x[i], n[i]);
+    }
+    UNROLL
+    for (int i = 0; i < count; i++)
+        p[i] =
+            _mm512_fmadd_ps(_mm512_set1_ps(0.0558382832f), x[i], _mm512_set1_ps(0.242639482f));
+    UNROLL
+    for (int i = 0; i < count; i++)
+        p[i] = _mm512_fmadd_ps(p[i], x[i], _mm512_set1_ps(0.693136752f));
+    UNROLL
+    for (int i = 0; i < count; i++) {
+        p[i] = _mm512_fmadd_ps(p[i], x[i], _mm512_set1_ps(0.999924541f));
+        x[i] = _mm512_scalef_ps(p[i], n[i]);
+    }
 }
 
 INLINE __mmask16 lanes(int64_t n)
@@ -238,20 +265,50 @@ INLINE __mmask16 lanes(int64_t n)
     return n >= 16 ? 0xffff : n <= 0 ? 0 : (__mmask16) ((1u << n) - 1);
 }
 
-// Scores of one query to a tile, of which it sees the first `seen`, become weights. `tile` is a
-// multiple of 32; max is that of scores times `scale`.
-static void weigh(const float *s, int tile, int64_t seen, float scale, float *max, float *sum,
-                  float *o, int dv, bool fresh, uint16_t *p)
+INLINE __m512 load_seen(const float *s, int64_t seen, bool whole)
 {
     const __m512 lowest = _mm512_set1_ps(-INFINITY);
-    __m512 most = lowest;
-    bool whole = seen >= tile;
-    for (int j = 0; j < tile; j += 16) {
-        __m512 x =
-            whole ? _mm512_load_ps(s + j) : _mm512_mask_load_ps(lowest, lanes(seen - j), s + j);
-        most = _mm512_max_ps(most, x);
+    return whole ? _mm512_load_ps(s) : _mm512_mask_load_ps(lowest, lanes(seen), s);
+}
+
+// Largest of a query's scores to a tile.
+INLINE float peak_of(const float *s, int tile, int64_t seen, bool whole)
+{
+    __m512 a = load_seen(s, seen, whole), b = load_seen(s + 16, seen - 16, whole);
+    for (int j = 32; j < tile; j += 32) {
+        a = _mm512_max_ps(a, load_seen(s + j, seen - j, whole));
+        b = _mm512_max_ps(b, load_seen(s + j + 16, seen - j - 16, whole));
     }
-    float peak = _mm512_reduce_max_ps(most) * scale, before = *max;
+    return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
+}
+
+// Scores s times scale less max become weights p; gives the sum of each lane.
+INLINE __m512 weights_of(const float *s, int count, int64_t seen, bool whole, float scale,
+                         float max, uint16_t *p)
+{
+    const __m512 factor = _mm512_set1_ps(scale), from = _mm512_set1_ps(-max);
+    __m512 x[4], sum = _mm512_setzero_ps();
+    UNROLL
+    for (int i = 0; i < count; i++)
+        x[i] = _mm512_fmadd_ps(_mm512_load_ps(s + 16 * i), factor, from);
+    exp2_rough(x, count);
+    UNROLL
+    for (int i = 0; i < count; i++) {
+        if (!whole) x[i] = _mm512_maskz_mov_ps(lanes(seen - 16 * i), x[i]);
+        sum = _mm512_add_ps(sum, x[i]);
+    }
+    UNROLL
+    for (int i = 0; i < count; i += 2)
+        _mm512_store_si512(p + 16 * i, round_pairs(x[i], x[i + 1]));
+    return sum;
+}
+
+// Scores of one query to a tile, of which it sees the first `seen`, become weights. `tile` is a
+// multiple of 32; max is that of scores times `scale`.
+INLINE void weigh(const float *s, int tile, int64_t seen, bool whole, float scale, float *max,
+                  float *sum, float *o, int dv, bool fresh, uint16_t *p)
+{
+    float peak = peak_of(s, tile, seen, whole) * scale, before = *max;
     __m512 total = fresh ? _mm512_setzero_ps() : _mm512_load_ps(sum);
     if (peak > before) {
         *max = peak;
@@ -260,17 +317,11 @@ static void weigh(const float *s, int tile, int64_t seen, float scale, float *ma
             _mm512_store_ps(o + e, _mm512_mul_ps(_mm512_load_ps(o + e), shrink));
         total = _mm512_mul_ps(total, shrink);
     }
-    const __m512 factor = _mm512_set1_ps(scale), from = _mm512_set1_ps(-*max);
-    for (int j = 0; j < tile; j += 32) {
-        __m512 a = exp2_rough(_mm512_fmadd_ps(_mm512_load_ps(s + j), factor, from));
-        __m512 b = exp2_rough(_mm512_fmadd_ps(_mm512_load_ps(s + j + 16), factor, from));
-        if (!whole) {
-            a = _mm512_maskz_mov_ps(lanes(seen - j), a);
-            b = _mm512_maskz_mov_ps(lanes(seen - j - 16), b);
-        }
-        total = _mm512_add_ps(total, _mm512_add_ps(a, b));
-        _mm512_store_si512(p + j, round_pairs(a, b));
-    }
+    int j = 0;
+    for (; j + 64 <= tile; j += 64)
+        total = _mm512_add_ps(total, weights_of(s + j, 4, seen - j, whole, scale, *max, p + j));
+    if (j < tile)
+        total = _mm512_add_ps(total, weights_of(s + j, 2, seen - j, whole, scale, *max, p + j));
     _mm512_store_ps(sum, total);
 }
 
@@ -284,15 +335,21 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
     for (int r = 0; r < u->count; r += MR) {
         int last = r + MR < u->count ? r + MR : u->count;
         if (ph_attn_seen(u, last - 1) <= from) continue;
+        ph_attn_fetch(u, from + h->tile, r / MR, (u->count + MR - 1) / MR);
         for (int j = 0; j < used; j += 64)
             product_any(used - j < 64 ? 2 : 4, false, w->q + r * w->dq, w->dq, w->k + j * 2,
                         h->tile, w->s + j, h->tile, w->dq / 2);
         for (int i = 0; i < MR; i++) {
             int row = r + i;
             int64_t seen = ph_attn_seen(u, row < last ? row : last - 1) - from;
-            weigh(w->s + i * h->tile, used, seen < count ? seen : count, scale, &w->max[row],
-                  w->sum + row * 16, w->o + (int64_t) row * w->dv, w->dv, from == 0,
-                  w->p + i * h->tile);
+            const float *s = w->s + i * h->tile;
+            float *sum = w->sum + row * 16, *o = w->o + (int64_t) row * w->dv;
+            uint16_t *p = w->p + i * h->tile;
+            if (seen >= used)
+                weigh(s, used, 0, true, scale, &w->max[row], sum, o, w->dv, from == 0, p);
+            else
+                weigh(s, used, seen < count ? seen : count, false, scale, &w->max[row], sum, o,
+                      w->dv, from == 0, p);
         }
         for (int i = 0, at = 0; i < parts; i++) {
             int nv = (vectors - at + parts - i - 1) / (parts - i);

@@ -7,7 +7,9 @@
 #include "nn/cpu/attn.h"
 #include "nn/cpu/simd.h"
 
-#define MR       6
+#define MR 6
+// Sums live in registers only when loops over them are gone early.
+#define UNROLL   _Pragma("GCC unroll 16")
 #define LOG2E    1.44269504f
 #define ALIGN(n) (((n) + 63) & ~(size_t) 63)
 #if VF == 16
@@ -154,18 +156,23 @@ V_INLINE void product(int nv, bool add, const float *a, int64_t lda, const float
                       int64_t ldb, float *c, int64_t ldc, int64_t k)
 {
     vf acc[MR][NV];
-    for (int r = 0; r < MR; r++)
-        for (int i = 0; i < nv; i++) acc[r][i] = add ? v_load(c + r * ldc + VF * i) : v_set(0);
+    UNROLL
+    for (int r = 0; r < MR; r++) UNROLL
+    for (int i = 0; i < nv; i++) acc[r][i] = add ? v_load(c + r * ldc + VF * i) : v_set(0);
     for (int64_t p = 0; p < k; p++) {
         vf x[NV];
+        UNROLL
         for (int i = 0; i < nv; i++) x[i] = v_load(b + p * ldb + VF * i);
+        UNROLL
         for (int r = 0; r < MR; r++) {
             vf y = v_set(a[r * lda + p]);
+            UNROLL
             for (int i = 0; i < nv; i++) acc[r][i] = v_fma(y, x[i], acc[r][i]);
         }
     }
-    for (int r = 0; r < MR; r++)
-        for (int i = 0; i < nv; i++) v_store(c + r * ldc + VF * i, acc[r][i]);
+    UNROLL
+    for (int r = 0; r < MR; r++) UNROLL
+    for (int i = 0; i < nv; i++) v_store(c + r * ldc + VF * i, acc[r][i]);
 }
 
 static void product_any(int nv, bool add, const float *a, int64_t lda, const float *b,
@@ -237,6 +244,7 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
     for (int r = 0; r < u->count; r += MR) {
         int last = r + MR < u->count ? r + MR : u->count;
         if (ph_attn_seen(u, last - 1) <= from) continue;
+        ph_attn_fetch(u, from + h->tile, r / MR, (u->count + MR - 1) / MR);
         for (int j = 0; j < used; j += NV * VF) {
             int nv = (used - j) / VF < NV ? (used - j) / VF : NV;
             product_any(nv, false, w->q + (int64_t) r * h->d, h->d, w->k + j, h->tile, w->s + j,
