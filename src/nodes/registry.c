@@ -11,6 +11,7 @@ extern const struct ph_node_info ph_node_camera;
 extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
+extern const struct ph_node_info ph_node_diffusion;
 extern const struct ph_node_info ph_node_file;
 extern const struct ph_node_info ph_node_hash;
 extern const struct ph_node_info ph_node_image;
@@ -38,6 +39,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_color,
     &ph_node_crop,
     &ph_node_delay,
+    &ph_node_diffusion,
     &ph_node_file,
     &ph_node_hash,
     &ph_node_image,

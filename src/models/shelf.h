@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Where models lie: the folders of PH_MODELS (separated by ':'), else
+// ~/.local/share/phosphene/models, else ./models. A model is a folder with a model_index.json (a
+// pipeline) or a config.json (one module), at most two levels below: "sd-turbo",
+// "stabilityai/sd-turbo".
+#ifndef PH_MODELS_SHELF_H
+#define PH_MODELS_SHELF_H
+
+#include <phosphene/common.h>
+
+#define PH_SHELF_PATH_MAX 4096
+
+// Which of the folders serves: the first that exists, else the first. Valid until the next call of
+// the thread.                                                                       thread: any
+const char *ph_shelf_folder(void);
+
+// The folder that a name means: a path is taken as it is (it begins with '/', '.' or '~/'),
+// anything else is looked for on the shelf, then from here. "" = the first pipeline of the shelf.
+// PH_ENOENT says where was looked, and how to get one.                              thread: any
+ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_fault *fault);
+// A file of the shelf, or of its folders "styles" and "loras", by a name that leads nowhere else;
+// ".safetensors" may be left out. folder NULL = the shelf.                          thread: any
+ph_err ph_shelf_style(const char *name, const char *folder, char path[PH_SHELF_PATH_MAX],
+                      struct ph_fault *fault);
+
+struct ph_shelved {
+    const char *name, *path;
+    const char *class; // "StableDiffusionPipeline", "AutoencoderTiny"; "" when it does not say
+    bool pipeline;
+    int64_t bytes; // of all its files
+};
+// All models by name, a block of `tree`; NULL name ends the list. NULL: out of memory.
+struct ph_shelved *ph_shelf_list(void *tree);
+
+#endif
