@@ -402,6 +402,10 @@ LEVELS(norms_are_those_of_plain_c, ph_cpu_norm, norm_cases, 2e-6, 4e-6, NULL)
 LEVELS(norms_keep_nan, ph_cpu_norm, norm_cases, 2e-6, 4e-6, spoil_nan)
 LEVELS(norms_keep_infinity, ph_cpu_norm, norm_cases, 2e-6, 4e-6, spoil_infinity)
 
+LEVELS(chains_are_those_of_plain_c, ph_cpu_chain, chain_cases, 3e-7, 6e-7, NULL)
+LEVELS(chains_keep_nan, ph_cpu_chain, chain_cases, 3e-7, 6e-7, spoil_nan)
+LEVELS(chains_keep_infinity, ph_cpu_chain, chain_cases, 3e-7, 6e-7, spoil_infinity)
+
 // ------------------------------------------------------------------------------ threads
 static void check_threads(const struct ph_kernel *const *list, const struct rig_case *cases)
 {
@@ -440,4 +444,9 @@ TEST(threads_change_no_byte_of_attention)
 TEST(threads_change_no_byte_of_norms)
 {
     check_threads(ph_cpu_norm, norm_cases);
+}
+
+TEST(threads_change_no_byte_of_chains)
+{
+    check_threads(ph_cpu_chain, chain_cases);
 }
