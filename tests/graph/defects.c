@@ -64,7 +64,7 @@ TEST(d2_3_ids_rise_across_stalls_pauses_rate_changes_and_edits)
                                NULL));
     }
     ph_graph_destroy(&g);
-    CHECK_INT(test_seen_count, >, 30);
+    CHECK_INT(test_seen_count, >, 30 / TEST_SLOW);
     for (int i = 1; i < test_seen_count; i++) {
         CHECK(test_seen[i].id > test_seen[i - 1].id);
         CHECK(test_seen[i].pts_ns > test_seen[i - 1].pts_ns);
@@ -80,6 +80,7 @@ TEST(d2_8_a_recycled_buffer_never_shows_another_frame)
              (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
     nap(SECOND / 2);
+    for (int i = 0; i < 300 && test_seen_count <= 1000; i++) nap(SECOND / 10);
     ph_graph_destroy(&g);
     CHECK_INT(test_seen_count, >, 1000);
     int n = test_seen_count < 16000 ? test_seen_count : 16000; // floats hold 24 bits
@@ -136,8 +137,8 @@ TEST(d2_32_the_rate_after_a_pause_is_that_of_the_present)
     nap(600 * MS);
     ph_graph_get_rates(g, &r);
     double real = (test_seen_count - seen) * 1e9 / (double) (ph_now_ns() - from);
-    CHECK_NUM(r.input_fps, >, 0.6 * real);
-    CHECK_NUM(r.input_fps, <, 1.5 * real);
+    CHECK_NUM(r.input_fps, >, 0.6 * real / TEST_SLOW);
+    CHECK_NUM(r.input_fps, <, 1.5 * real * TEST_SLOW);
     ph_graph_destroy(&g);
 }
 
