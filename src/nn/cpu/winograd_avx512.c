@@ -83,33 +83,48 @@ static void output(const struct ph_wino *g, int64_t tile, const float *products,
     }
 }
 
-static void weight_line(const double g[3], double t[6])
+// 8 outputs of one channel at a time, in double: this is done once.
+V_INLINE void weight_line(const __m512d g[3], __m512d t[6])
 {
+    __m512d ends = g[0] + g[2], sixth = _mm512_set1_pd(-1.0 / 6);
+    __m512d outer = g[0] / 24 + g[2] / 6, middle = g[1] / 12;
     t[0] = g[0] / 4;
-    t[1] = -(g[0] + g[1] + g[2]) / 6;
-    t[2] = -(g[0] - g[1] + g[2]) / 6;
-    t[3] = g[0] / 24 + g[1] / 12 + g[2] / 6;
-    t[4] = g[0] / 24 - g[1] / 12 + g[2] / 6;
+    t[1] = (ends + g[1]) * sixth;
+    t[2] = (ends - g[1]) * sixth;
+    t[3] = outer + middle;
+    t[4] = outer - middle;
     t[5] = g[2];
+}
+
+static void weight_points(const float *w, int64_t c, int64_t channel, int first, int count,
+                          __m512d out[36])
+{
+    __m512d rows[6][3], line[3], t[6];
+    __m256i at = _mm256_mullo_epi32(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
+                                    _mm256_set1_epi32((int) c * 9));
+    int left = count - first;
+    __mmask8 there = (__mmask8) (left >= 8 ? 0xff : left <= 0 ? 0 : (1 << left) - 1);
+    const float *from = w + (first * c + channel) * 9;
+    for (int x = 0; x < 3; x++) {
+        for (int y = 0; y < 3; y++)
+            line[y] = _mm512_cvtps_pd(
+                _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), there, at, from + y * 3 + x, 4));
+        weight_line(line, t);
+        for (int p = 0; p < 6; p++) rows[p][x] = t[p];
+    }
+    for (int p = 0; p < 6; p++) weight_line(rows[p], out + p * 6);
 }
 
 static void weights(const float *w, int64_t c, int count, void *u)
 {
     float *out = u;
     for (int64_t i = 0; i < c; i++)
-        for (int o = 0; o < PH_WINO_COLS; o++) {
-            double rows[6][3], line[3], t[6];
-            for (int x = 0; x < 3; x++) {
-                for (int y = 0; y < 3; y++)
-                    line[y] = o < count ? w[(o * c + i) * 9 + y * 3 + x] : 0;
-                weight_line(line, t);
-                for (int p = 0; p < 6; p++) rows[p][x] = t[p];
-            }
-            for (int p = 0; p < 6; p++) {
-                weight_line(rows[p], t);
-                for (int q = 0; q < 6; q++)
-                    out[((p * 6 + q) * c + i) * PH_WINO_COLS + o] = (float) t[q];
-            }
+        for (int o = 0; o < PH_WINO_COLS; o += 8) {
+            __m512d point[36];
+            weight_points(w, c, i, o, count, point);
+            for (int p = 0; p < 36; p++)
+                _mm256_storeu_ps(out + (p * c + i) * PH_WINO_COLS + o,
+                                 _mm512_cvtpd_ps(point[p]));
         }
 }
 
