@@ -183,6 +183,350 @@ TEST(guidance_from_noise_is_as_the_reference_paints_it)
 
 TEST(a_picture_is_painted_over_as_the_reference_does)
 {
-    check_pipeline((struct pipeline_case){ "img2img_euler_2step_strength0.5", "euler", 2, 0, 0.5f });
-    check_pipeline((struct pipeline_case){ "img2img_lcm_4step_strength0.5", "lcm", 4, 0, 0.5f });
+    check_pipeline(
+        (struct pipeline_case){ "img2img_euler_2step_strength0.5", "euler", 2, 0, 0.5f });
+    check_pipeline(
+        (struct pipeline_case){ "img2img_lcm_4step_strength0.5", "lcm", 4, 0, 0.5f });
+}
+
+// ------------------------------------------------------------------------------ streams
+struct stream_case {
+    const char *name;
+    int n, index[4];
+    const char *guidance;
+    float scale, delta;
+    bool no_noise;
+};
+
+// Decoded floats [3, h, w] to bytes [h, w, 3], as the reference rounds them.
+static void to_bytes(const float *image, int h, int w, uint8_t *rgb)
+{
+    for (int i = 0; i < h * w; i++)
+        for (int k = 0; k < 3; k++) {
+            float v = image[k * h * w + i] / 2 + 0.5f;
+            rgb[i * 3 + k] = (uint8_t) rintf(255 * (v < 0 ? 0 : v > 1 ? 1 : v));
+        }
+}
+
+// Upstream fills its slots from zeros; from the n-th picture on there is no trace of that.
+static void check_stream(struct stream_case c)
+{
+    enum { W = 40, H = 48, FRAMES = 12 };
+    char path[256];
+    struct ph_weights *w, *frames;
+    struct ph_fault fault;
+    snprintf(path, sizeof path, "diffusion/cases/09_stream/%s.safetensors", c.name);
+    CHECK_INT(ph_weights_open(golden(path), &w, &fault), ==, PH_OK);
+    CHECK_INT(ph_weights_open(golden("diffusion/cases/09_stream/frames.safetensors"), &frames,
+                              &fault),
+              ==, PH_OK);
+    struct ph_diffuser *d = open_tiny("f32");
+    d->draw = draw_recorded;
+    recorded = 4 * 6 * 5;
+    static float all[PH_STEPS_MAX * 4 * 6 * 5];
+    memcpy(all, tensor(w, "in.init_noise"), sizeof *all * (size_t) (recorded * c.n));
+    initial = all;
+    struct ph_diffuser_settings s = settings(W, H, "a red fox in the snow");
+    s.negative = "blurry";
+    s.steps = c.n;
+    s.index = c.index;
+    s.guidance = c.guidance;
+    s.guidance_scale = c.scale;
+    s.delta = c.delta;
+    s.no_noise = c.no_noise;
+    set(d, &s);
+    struct canvas in = canvas(W, H), out = canvas(W, H);
+    const struct ph_weight *images = ph_weights_find(w, "out.image");
+    const int32_t *which = tensor(w, "image_frames");
+    int compared = 0, most = 0;
+    for (int i = 0, k = 0; i < FRAMES; i++) {
+        uint8_t want[W * H * 3];
+        fill(in, (const uint8_t *) tensor(frames, "frames_u8") + i * W * H * 3);
+        paint(d, &in, out, NULL);
+        if (k == images->disk.dim[0] || which[k] != i) continue;
+        to_bytes((const float *) images->disk.data + (ptrdiff_t) k++ * 3 * W * H, H, W, want);
+        if (i < c.n) continue;
+        int off = farthest(out, want);
+        most = off > most ? off : most;
+        compared++;
+    }
+    printf("# %s: %d pictures, largest difference %d of 255\n", c.name, compared, most);
+    CHECK_INT(compared, >, 0);
+    CHECK_INT(most, <=, 1);
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_diffuser_close(&d);
+    ph_weights_unref(&w);
+    ph_weights_unref(&frames);
+}
+
+TEST_LIMIT(streams_of_two_steps_are_as_the_reference_paints_them, 240)
+{
+    static const char *const guidance[] = { "none", "full", "self", "initialize" };
+    for (int i = 0; i < 8; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "img2img_n2_%s_%s", guidance[i / 2],
+                 i % 2 ? "nonoise" : "noise");
+        check_stream(
+            (struct stream_case){ name, 2, { 32, 45 }, guidance[i / 2], 1.4f, 0.5f, i % 2 });
+    }
+}
+
+TEST(streams_of_four_steps_are_as_the_reference_paints_them)
+{
+    static const char *const guidance[] = { "none", "full", "self", "initialize" };
+    for (int i = 0; i < 4; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "img2img_n4_%s_noise", guidance[i]);
+        check_stream((struct stream_case){
+            name, 4, { 18, 26, 35, 45 }, guidance[i], 1.4f, 0.5f, false });
+    }
+}
+
+TEST(streams_of_one_step_are_as_the_reference_paints_them)
+{
+    check_stream(
+        (struct stream_case){ "turbo_img2img_n1_idx0", 1, { 0 }, "none", 1, 1, false });
+    check_stream(
+        (struct stream_case){ "turbo_img2img_n1_idx35", 1, { 35 }, "none", 1, 1, false });
+    check_stream((struct stream_case){ "img2img_n1_full", 1, { 35 }, "full", 1.4f, 1, false });
+}
+
+// ------------------------------------------------------------------------------ live
+static bool same(struct canvas a, struct canvas b)
+{
+    for (int y = 0; y < a.p->height; y++)
+        if (memcmp(a.p->data[0] + y * a.p->stride[0], b.p->data[0] + y * b.p->stride[0],
+                   (size_t) a.p->width * 4))
+            return false;
+    return true;
+}
+
+// Every setting changes while pictures go on; each change shows, or rightly does not.
+TEST(every_setting_changes_between_two_pictures)
+{
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
+    struct ph_prompt two[] = { { "a red fox in the snow", 1 }, { "a blue house", 1 } };
+    struct ph_seed seeds[] = { { 5, 1 }, { 6, 2 } };
+    struct ph_diffuser_settings s = settings(64, 64, "a red fox in the snow");
+    set(d, &s);
+    gradient(in, 0);
+    struct ph_painted painted;
+    for (int change = 0; change < 14; change++) {
+        paint(d, &in, before, NULL);
+        switch (change) {
+        case 0:
+            s.prompts = two;
+            s.prompt_count = 2;
+            break;
+        case 1: s.steps = 4; break;
+        case 2:
+            s.negative = "blurry";
+            s.guidance = "full";
+            s.guidance_scale = 3;
+            break;
+        case 3: s.guidance = "initialize"; break;
+        case 4:
+            s.guidance = "self";
+            s.delta = 0.5f;
+            break;
+        case 5: s.guidance_scale = 1.5f; break;
+        case 6:
+            s.seeds = seeds;
+            s.seed_count = 2;
+            break;
+        case 7: s.strength = 0.9f; break;
+        case 8:
+            s.steps = 2;
+            s.sampler = "ddim";
+            break;
+        case 9:
+            s.blend_linear = true;
+            s.prompts = two + 1;
+            s.prompt_count = 1;
+            break;
+        case 10: s.guidance = "none"; break;
+        case 11: s.painting = PH_PAINT_WHOLE; break;
+        case 12: s.from_picture = false; break;
+        case 13: s.painting = PH_PAINT_STREAM; break;
+        }
+        set(d, &s);
+        paint(d, s.from_picture ? &in : NULL, out, &painted);
+        CHECK_INT(painted.landed, ==, change + 2);
+        if (same(before, out)) TEST_FAIL("change %d does not show", change);
+        for (int i = 0; i < 4; i++) paint(d, s.from_picture ? &in : NULL, out, &painted);
+        CHECK_INT(painted.landed, ==, change + 2);
+    }
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_frame_unref(&before.frame);
+    ph_diffuser_close(&d);
+}
+
+TEST(the_same_calls_give_the_same_bytes_and_another_size_comes_and_goes)
+{
+    uint8_t first[64 * 64 * 4];
+    for (int round = 0; round < 2; round++) {
+        struct ph_diffuser *d = open_tiny(round ? "bf16" : "bf16");
+        struct canvas in = canvas(64, 64), out = canvas(64, 64), wide = canvas(96, 48);
+        struct ph_diffuser_settings s = settings(64, 64, "a red fox in the snow");
+        s.steps = 2;
+        set(d, &s);
+        gradient(in, 1);
+        for (int i = 0; i < 3; i++) paint(d, &in, out, NULL);
+        s.width = 96;
+        s.height = 48;
+        set(d, &s);
+        struct ph_fault fault = { 0 };
+        CHECK_INT(ph_diffuser_paint(d, in.p, NULL, wide.p, NULL, &fault), ==, PH_EINVAL);
+        CHECK_HAS(fault.message, "rgba 64x64, expected rgba 96x48");
+        paint(d, &wide, wide, NULL);
+        s.width = s.height = 64;
+        set(d, &s);
+        for (int i = 0; i < 3; i++) paint(d, &in, out, NULL);
+        for (int y = 0; y < 64; y++) {
+            uint8_t *row = out.p->data[0] + y * out.p->stride[0];
+            if (round) CHECK(memcmp(first + y * 256, row, 256) == 0);
+            memcpy(first + y * 256, row, 256);
+        }
+        ph_frame_unref(&in.frame);
+        ph_frame_unref(&out.frame);
+        ph_frame_unref(&wide.frame);
+        ph_diffuser_close(&d);
+    }
+}
+
+TEST(a_transition_ends_exactly_where_a_cut_would_have_gone)
+{
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64), cut = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house");
+    gradient(in, 0);
+    set(d, &s);
+    paint(d, &in, cut, NULL);
+    s = settings(64, 64, "a red fox in the snow");
+    set(d, &s);
+    paint(d, &in, out, NULL);
+    s = settings(64, 64, "a blue house");
+    s.transition = 5;
+    set(d, &s);
+    for (int i = 0; i < 5; i++) {
+        paint(d, &in, out, NULL);
+        CHECK(same(out, cut) == (i == 4));
+        if (i == 1) { // another setting does not end it
+            s.similar_max = 3;
+            set(d, &s);
+        }
+    }
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_frame_unref(&cut.frame);
+    ph_diffuser_close(&d);
+}
+
+TEST(a_still_scene_is_not_painted_again_and_that_is_counted)
+{
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house");
+    struct ph_painted painted;
+    s.similar = 0.98f;
+    s.similar_max = 3;
+    set(d, &s);
+    int skipped = 0;
+    for (int i = 0; i < 12; i++) {
+        gradient(in, i < 8 ? 0 : i * 40);
+        paint(d, &in, out, &painted);
+        skipped += painted.skipped;
+        CHECK(!painted.skipped || painted.model_ns == 0);
+        if (i > 8) CHECK(!painted.skipped);
+    }
+    CHECK_INT(skipped, ==, 6); // after the first, three in a row, twice
+    ph_diffuser_cut(d);
+    paint(d, &in, out, &painted);
+    CHECK(!painted.skipped);
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_diffuser_close(&d);
+}
+
+// ------------------------------------------------------------------------------ bad input
+static void refused(struct ph_diffuser *d, struct ph_diffuser_settings s, const char *field,
+                    const char *part)
+{
+    struct ph_fault fault = { 0 };
+    ph_err ret = ph_diffuser_set(d, &s, &fault);
+    if (ret == PH_OK) ret = ph_diffuser_settle(d, &fault);
+    CHECK_INT(ret, <, 0);
+    CHECK_STR(fault.field, field);
+    CHECK_HAS(fault.message, part);
+}
+
+TEST(what_cannot_be_leaves_what_is_and_names_itself)
+{
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
+    struct ph_diffuser_settings good = settings(64, 64, "a blue house"), s;
+    struct ph_fault fault = { 0 };
+    gradient(in, 0);
+    CHECK_INT(ph_diffuser_paint(d, in.p, NULL, out.p, NULL, &fault), ==, PH_EBUSY);
+    set(d, &good);
+    paint(d, &in, before, NULL);
+    s = good, s.width = 65;
+    refused(d, s, "width", "width is 65, expected a multiple of 8 from 16 to 4096, such as 64");
+    s = good, s.steps = 0;
+    refused(d, s, "steps", "steps is 0, expected 1 to 32");
+    s = good, s.strength = NAN;
+    refused(d, s, "strength", "expected 0 to 1");
+    s = good, s.sampler = "heun";
+    refused(d, s, "sampler", "no sampler \"heun\"; there are auto, lcm, euler");
+    s = good, s.guidance = "much", s.guidance_scale = 2;
+    refused(d, s, "guidance", "no guidance \"much\"");
+    s = good, s.steps = 2, s.index = (const int[]){ 30, 20 };
+    refused(d, s, "index", "index has 20, expected 2 rising places from 0 to 49");
+    struct ph_style style = { golden("diffusion/cases/11_lora/lora.safetensors"), 1 };
+    s = good, s.styles = &style, s.style_count = 1;
+    ph_err ret = ph_diffuser_set(d, &s, &fault);
+    CHECK_INT(ret, ==, PH_OK);
+    CHECK_INT(ph_diffuser_settle(d, &fault), <, 0);
+    struct ph_painted painted;
+    paint(d, &in, out, &painted);
+    CHECK_INT(painted.problem.code, <, 0); // told once
+    CHECK(same(before, out));
+    paint(d, &in, out, &painted);
+    CHECK_INT(painted.problem.code, ==, PH_OK);
+    CHECK(same(before, out));
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_frame_unref(&before.frame);
+    ph_diffuser_close(&d);
+}
+
+TEST(a_style_changes_the_picture_and_leaves_no_trace_when_it_goes)
+{
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house");
+    struct ph_style style = { golden("diffusion/models/lora/kohya.safetensors"), 0.8f };
+    gradient(in, 0);
+    set(d, &s);
+    paint(d, &in, before, NULL);
+    s.styles = &style;
+    s.style_count = 1;
+    set(d, &s);
+    paint(d, &in, out, NULL);
+    CHECK(!same(before, out));
+    style.scale = 0.2f;
+    set(d, &s);
+    paint(d, &in, out, NULL);
+    CHECK(!same(before, out));
+    s.style_count = 0;
+    set(d, &s);
+    paint(d, &in, out, NULL);
+    CHECK(same(before, out));
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_frame_unref(&before.frame);
+    ph_diffuser_close(&d);
 }

@@ -57,8 +57,8 @@ static ph_err size_easel(struct ph_easel *e, const struct ph_made *made, int cha
     n.last = calloc(1, bytes);
     if (!n.noise || !n.latent || !n.clean || !n.shown || !n.other || !n.from || !n.to ||
         !n.words || !n.negative || !n.rgba || !n.last ||
-        ph_similar_init(&n.similar, &(struct ph_similar_params){ 0 }, (int64_t) bytes, true) <
-            0) {
+        ph_similar_init(&n.similar, &(struct ph_similar_params){ 0 },
+                        (int64_t) s->width * s->height, true) < 0) {
         easel_free(&n);
         return PH_ENOMEM;
     }
@@ -406,7 +406,7 @@ static ph_err paint_stream(struct ph_diffuser *d, struct ph_painted *painted)
         struct ph_batch_row row = ph_batch_row_at(b, i);
         rows[i] = (struct row){ row.negative, row.timestep };
     }
-    painted->warming = b->warm > 0;
+    painted->warming = b->warm > 0 && !d->now->encode; // of a picture, all slots show it
     PH_TRY(write_rows(d, rows));
     ph_batch_gather(b, e->in);
     PH_TRY(predict(d, painted));
