@@ -245,13 +245,18 @@ static bool same_shape(const struct ph_prog *p, ph_val a, ph_val b)
 }
 
 // ------------------------------------------------------------------------------ ports
+static bool is_port(const struct ph_prog *p, const char *name)
+{
+    for (int i = 0; i < p->port_count; i++)
+        if (strcmp(p->ports[i].name, name) == 0) return true;
+    return false;
+}
+
 static ph_val add_port(struct ph_prog *p, enum ph_port_kind kind, const char *name,
                        uint64_t bit, ph_val value)
 {
     if (broken(p)) return PH_NONE;
-    for (int i = 0; i < p->port_count; i++)
-        if (strcmp(p->ports[i].name, name) == 0)
-            ph_prog_fail(p, PH_EINVAL, "two ports are called \"%s\"", name);
+    if (is_port(p, name)) ph_prog_fail(p, PH_EINVAL, "two ports are called \"%s\"", name);
     struct ph_port port = { kind, ph_tree_text(p, name, strlen(name)), value, PH_NONE, bit };
     if (!port.name || !ph_append(p, p->ports, p->port_count, port))
         ph_prog_fail(p, PH_ENOMEM, "out of memory");
@@ -301,7 +306,7 @@ void ph_output(struct ph_prog *p, const char *name, ph_val x)
 
 void ph_tap(struct ph_prog *p, const char *name, ph_val x)
 {
-    add_port(p, PH_PORT_TAP, name, 0, x);
+    if (!is_port(p, name)) add_port(p, PH_PORT_TAP, name, 0, x);
 }
 
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim)

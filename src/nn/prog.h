@@ -60,7 +60,8 @@ ph_val ph_input(struct ph_prog *p, const char *name, enum ph_rate rate, enum ph_
 ph_val ph_state(struct ph_prog *p, const char *name, int rank, const int64_t *dim);
 void ph_store(struct ph_prog *p, ph_val state, ph_val x); // takes effect when the run ends
 void ph_output(struct ph_prog *p, const char *name, ph_val x);
-// Also keeps an inner value readable under its name, for goldens; free unless PH_PLAN_TAPS.
+// Also keeps an inner value readable under its name, for goldens; free unless PH_PLAN_TAPS. A name
+// that is taken stays with the first: a model may be in a prog twice.
 void ph_tap(struct ph_prog *p, const char *name, ph_val x);
 
 int ph_rank(const struct ph_prog *p, ph_val x);

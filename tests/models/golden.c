@@ -220,7 +220,7 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 static void walk(const struct golden_options *options, const char *given, int depth,
                  struct totals *totals)
 {
-    char dir[4096], path[4200];
+    char dir[4400], path[4500];
     snprintf(dir, sizeof dir, "%s", given);
     for (size_t n = strlen(dir); n > 1 && dir[n - 1] == '/'; n--) dir[n - 1] = '\0';
     snprintf(path, sizeof path, "%s/manifest.json", dir);
@@ -265,6 +265,11 @@ static int usage(const char *why, const char *what)
     return 2;
 }
 
+static enum ph_precision precision_of(const char *name)
+{
+    return ph_precision_parse(strcmp(name, "i8") == 0 ? "int8" : name);
+}
+
 static const char *value_of(char **argv, int argc, int *i)
 {
     return *i + 1 < argc ? argv[++*i] : "";
@@ -287,7 +292,7 @@ int main(int argc, char **argv)
         else if (!strcmp(argv[i], "--device"))
             device = value_of(argv, argc, &i);
         else if (!strcmp(argv[i], "--precision"))
-            options.precision = ph_precision_parse(value_of(argv, argc, &i));
+            options.precision = precision_of(value_of(argv, argc, &i));
         else
             return usage("unknown option ", argv[i]);
     }

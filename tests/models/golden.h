@@ -76,7 +76,7 @@ struct golden_check {
 void golden_compare(struct golden_case *c, const struct golden_file *f,
                     struct golden_check check, const struct ph_tensor *got,
                     const struct ph_tensor *want);
-// One number against another, beyond `tolerance` is a failure.
+// One number against another; beyond `tolerance` is a failure, 0 judges nothing.
 void golden_compare_number(struct golden_case *c, const struct golden_file *f,
                            const char *label, double got, double want, double tolerance);
 // Every out.tap.* of the file whose name begins with prefix, against the plan's taps.

@@ -104,11 +104,14 @@ static void compare_psnr(const struct run *r, const struct ph_tensor *in,
 {
     static const char *const keys[] = { "psnr_db_recon_vs_input_float",
                                         "psnr_db_recon_u8_vs_input_u8" };
-    bool f32 = r->c->options->precision == PH_PRECISION_F32;
+    static const char *const engine[] = { [PH_PRECISION_F32] = "fp32 engine",
+                                          [PH_PRECISION_BF16] = "bf16 engine",
+                                          [PH_PRECISION_Q4] = NULL };
     const struct ph_json *run = ph_json_get(ph_json_get(r->c->manifest, "runs"), r->f->stem);
-    const struct ph_json *tolerance = ph_json_get(ph_json_get(r->c->manifest, "tolerance"),
-                                                  f32 ? "fp32 engine" : "bf16 engine");
-    double limit = ph_json_double(ph_json_get(tolerance, "psnr_db"), 0.01);
+    const char *key = engine[r->c->options->precision];
+    const struct ph_json *tolerance =
+        key ? ph_json_get(ph_json_get(r->c->manifest, "tolerance"), key) : NULL;
+    double limit = ph_json_double(ph_json_get(tolerance, "psnr_db"), 0);
     for (int i = 0; i < 2 && run && out->data; i++)
         golden_compare_number(r->c, r->f, keys[i],
                               psnr_of(in->data, out->data, ph_tensor_count(in), i),
