@@ -233,12 +233,12 @@ TEST(a_terminal_sees_how_far_a_replay_is)
 {
     const char *journal = temp_path("j");
     const struct output *o =
-        PHOSPHENE("run", "pattern noise size=1280x720 -> blur radius=30 -> hash", "-n", "250",
+        PHOSPHENE("run", "pattern noise size=1280x720 -> blur radius=30 -> hash", "-n", "400",
                   "--offline", "--journal", journal);
     CHECK_STATUS(o, 0);
-    const char *text = on_terminal(2200, program(), "replay", journal, NULL);
+    const char *text = on_terminal(3000, program(), "replay", journal, NULL);
     CHECK_HAS(text, "\rreplaying: frame ");
-    CHECK_HAS(text, " of 25"); // the run that finds the end is one more
+    CHECK_HAS(text, " of 40"); // the run that finds the end is one more
     CHECK_HAS(text, " frames, ");
     CHECK_HAS(text, " left");
 }

@@ -7,8 +7,8 @@
 
 #include <pty.h>
 
-// TERMINAL(argument, …) on a terminal; its text. With stop_ms it sleeps for so long after it has
-// begun, as a slow machine would.
+// TERMINAL(argument, …) on a terminal; its text. With stop_ms it is made to sleep for so
+// long, in pieces: a quick machine takes its time.
 static inline const char *on_terminal_argv(int stop_ms, char *const *argv)
 {
     static char text[1 << 16];
@@ -21,10 +21,10 @@ static inline const char *on_terminal_argv(int stop_ms, char *const *argv)
         execv(argv[0], argv);
         _exit(99);
     }
-    if (stop_ms) {
-        sleep_ms(150);
+    for (int stopped = 0; stopped < stop_ms; stopped += 250) {
+        sleep_ms(20);
         kill(pid, SIGSTOP);
-        sleep_ms(stop_ms);
+        sleep_ms(250);
         kill(pid, SIGCONT);
     }
     for (ssize_t n; (n = read(terminal, text + at, sizeof text - 1 - at)) > 0;)
