@@ -48,7 +48,7 @@ static bool shelf_at(int i, char out[PH_SHELF_PATH_MAX])
     if (i == 0)
         snprintf(out, PH_SHELF_PATH_MAX, "%s/.local/share/phosphene/models", home ? home : "");
     else
-        snprintf(out, PH_SHELF_PATH_MAX, "models");
+        snprintf(out, PH_SHELF_PATH_MAX, "./models");
     return i < 2;
 }
 

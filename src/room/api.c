@@ -2,6 +2,8 @@
 // What does not belong to one room: health, metrics, and what this build and machine have.
 #include "room/room_priv.h"
 
+#include "core/tree.h"
+#include "models/shelf.h"
 #include "room/presets.h"
 
 #include <stdio.h>
@@ -116,21 +118,22 @@ static void sources(void *opaque, struct ph_request *req)
     reply_buf(req, &b);
 }
 
-// --- devices: probing takes its time
+// --- devices and models: probing takes its time
 
 struct probe {
     struct ph_job job;
     struct ph_deferred *deferred;
-    char *(*devices)(void *opaque);
+    const char *what;
+    char *(*list)(void *opaque);
     void *opaque;
 };
 
 static void run_probe(struct ph_job *job)
 {
     struct probe *p = (struct probe *) job;
-    char *json = p->devices(p->opaque);
+    char *json = p->list(p->opaque);
     struct ph_fault fault;
-    ph_fail(&fault, PH_EDEVICE, "devices", "the devices could not be listed");
+    ph_fail(&fault, PH_EDEVICE, p->what, "the %s could not be listed", p->what);
     if (json)
         ph_deferred_reply(&p->deferred, 200, json, strlen(json));
     else
@@ -139,23 +142,22 @@ static void run_probe(struct ph_job *job)
     free(p);
 }
 
-static void devices(void *opaque, struct ph_request *req)
+#define LATE(what)                                                                             \
+    "{\"error\":{\"code\":\"ETIMEOUT\",\"field\":\"" what "\",\"message\":\"the " what         \
+    " did not answer within 10 s\"}}"
+
+static void probe(struct ph_rooms *house, struct ph_request *req, const char *what,
+                  const char *late, char *(*list)(void *opaque), void *list_opaque)
 {
-    static const char late[] = "{\"error\":{\"code\":\"ETIMEOUT\",\"field\":\"devices\","
-                               "\"message\":\"the devices did not answer within 10 s\"}}";
-    struct ph_rooms *house = opaque;
-    if (!house->par.devices) {
-        ph_reply_error(req, 404, "devices", "this program does not list devices");
-        return;
-    }
     struct probe *p = calloc(1, sizeof *p);
     if (!p) {
         ph_reply_error(req, 503, "", "out of memory");
         return;
     }
     *p = (struct probe){ .job = { .bytes = sizeof *p, .run = run_probe },
-                         .devices = house->par.devices,
-                         .opaque = house->par.opaque };
+                         .what = what,
+                         .list = list,
+                         .opaque = list_opaque };
     p->deferred = ph_request_defer(req, 10 * PH_SECOND_NS, 503, late);
     if (!p->deferred) {
         free(p);
@@ -163,9 +165,46 @@ static void devices(void *opaque, struct ph_request *req)
     }
     if (ph_worker_post(house->prober, &p->job) == PH_OK) return;
     struct ph_fault fault;
-    ph_fail(&fault, PH_EBUSY, "devices", "too many ask for the devices");
+    ph_fail(&fault, PH_EBUSY, what, "too many ask for the %s", what);
     ph_deferred_fault(&p->deferred, 503, &fault);
     free(p);
+}
+
+static void devices(void *opaque, struct ph_request *req)
+{
+    struct ph_rooms *house = opaque;
+    if (house->par.devices)
+        probe(house, req, "devices", LATE("devices"), house->par.devices, house->par.opaque);
+    else
+        ph_reply_error(req, 404, "devices", "this program does not list devices");
+}
+
+// Where they lie on this machine is not told.
+static char *list_models(void *opaque)
+{
+    struct ph_buf b = { 0 };
+    void *tree = ph_tree_alloc(NULL, 1);
+    const struct ph_shelved *m = tree ? ph_shelf_list(tree) : NULL;
+    b.failed = !m;
+    ph_buf_puts(&b, "{\"models\":[");
+    for (; m && m->name; m++) {
+        ph_json_sep(&b);
+        ph_buf_puts(&b, "{\"name\":");
+        ph_json_str(&b, m->name);
+        ph_json_key(&b, "class");
+        ph_json_str(&b, m->class);
+        ph_json_key(&b, "kind");
+        ph_json_str(&b, m->pipeline ? "pipeline" : "module");
+        ph_buf_printf(&b, ",\"bytes\":%lld}", (long long) m->bytes);
+    }
+    ph_buf_puts(&b, "]}");
+    ph_tree_free(tree);
+    return ph_buf_steal(&b);
+}
+
+static void models(void *opaque, struct ph_request *req)
+{
+    probe(opaque, req, "models", LATE("models"), list_models, NULL);
 }
 
 ph_err ph_api_routes(struct ph_rooms *house)
@@ -179,6 +218,7 @@ ph_err ph_api_routes(struct ph_rooms *house)
         { PH_GET, "/api/v1/presets", presets, house, false },
         { PH_GET, "/api/v1/sources", sources, house, false },
         { PH_GET, "/api/v1/devices", devices, house, false },
+        { PH_GET, "/api/v1/models", models, house, false },
     };
     ph_err ret = PH_OK;
     for (size_t i = 0; i < sizeof routes / sizeof *routes && ret == PH_OK; i++)

@@ -4,6 +4,7 @@
 #include "room/room_priv.h"
 
 #include "core/cpu.h"
+#include "core/number.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,25 +17,59 @@ static double sane(double v)
     return v == v && v < 1e9 && v > -1e9 ? v : 0;
 }
 
+// Of folders and devices: what JSON would need an escape for becomes "?".
+static const char *plain(const char *text, char out[64])
+{
+    size_t n = 0;
+    for (; text[n] && n < 63; n++) {
+        bool odd = (unsigned char) text[n] < 32 || text[n] == '"' || text[n] == '\\';
+        out[n] = odd ? '?' : text[n];
+    }
+    out[n] = 0;
+    return out;
+}
+
+struct model_text {
+    char name[64], backend[64];
+};
+
+static struct model_text model_text(const struct ph_model_report *m)
+{
+    struct model_text t = { .name = "none" };
+    if (m->model[0]) plain(m->model, t.name);
+    if (m->backend[0])
+        plain(m->backend, t.backend);
+    else
+        snprintf(t.backend, sizeof t.backend, "cpu-%s", ph_cpu_level());
+    return t;
+}
+
 // Names and order as in docs/protocol.md. A graph without a model has no device time to tell: 0.
 int ph_metrics_text(const struct ph_room *room, const struct ph_frame *f, uint64_t dropped,
                     int64_t now_ns, char text[PH_METRICS_MAX])
 {
     const struct ph_graph_rates *r = &room->rates;
+    const struct ph_model_report *m = &room->report;
+    const struct model_text t = model_text(m);
     double latency_ms = f->capture_ns ? (double) (now_ns - f->capture_ns) * 1e-6 : 0;
-    int n = snprintf(
+    double device_ms = (double) (m->encode_ns + m->model_ns + m->decode_ns) * 1e-6;
+    int n = ph_snprintf(
         text, PH_METRICS_MAX,
-        "{\"type\":\"metrics\",\"data\":{\"frame\":%llu,\"inferenceTimeMs\":0,"
-        "\"inferenceTimeEmaMs\":0,\"throughputFps\":%.1f,\"denoisingSteps\":0,"
-        "\"frameWidth\":%d,\"frameHeight\":%d,\"modelName\":\"none\",\"guidanceScale\":0.0,"
+        "{\"type\":\"metrics\",\"data\":{\"frame\":%llu,\"inferenceTimeMs\":%.2f,"
+        "\"inferenceTimeEmaMs\":%.2f,\"throughputFps\":%.1f,\"denoisingSteps\":%d,"
+        "\"frameWidth\":%d,\"frameHeight\":%d,\"modelName\":\"%s\",\"guidanceScale\":%.2f,"
         "\"inputFps\":%.1f,\"pipelineFps\":%.1f,\"outputFps\":%.1f,"
         "\"dropped\":{\"input\":%llu,\"output\":%llu},\"bottleneck\":\"%s\","
-        "\"backend\":\"cpu-%s\",\"latencyMs\":%.1f,\"epoch\":%u}}",
-        (unsigned long long) f->id, sane(r->pipeline_fps), f->packet.width, f->packet.height,
-        sane(r->input_fps), sane(r->pipeline_fps), sane(r->output_fps),
+        "\"backend\":\"%s\",\"latencyMs\":%.1f,\"epoch\":%u,"
+        "\"encodeMs\":%.2f,\"modelMs\":%.2f,\"decodeMs\":%.2f,\"batchRows\":%d,"
+        "\"skipped\":%llu}}",
+        (unsigned long long) f->id, device_ms, (double) m->mean_ns * 1e-6,
+        sane(r->pipeline_fps), m->steps, f->packet.width, f->packet.height, t.name,
+        m->guidance_scale, sane(r->input_fps), sane(r->pipeline_fps), sane(r->output_fps),
         (unsigned long long) r->dropped_input,
-        (unsigned long long) (r->dropped_output + dropped), r->bottleneck, ph_cpu_level(),
-        sane(latency_ms), f->epoch);
+        (unsigned long long) (r->dropped_output + dropped), r->bottleneck, t.backend,
+        sane(latency_ms), f->epoch, (double) m->encode_ns * 1e-6, (double) m->model_ns * 1e-6,
+        (double) m->decode_ns * 1e-6, m->rows, (unsigned long long) m->skipped);
     return n < PH_METRICS_MAX ? n : 0;
 }
 
@@ -98,6 +133,10 @@ static const struct family {
     { "phosphene_errors_total", "counter", "runs of a node that failed" },
     { "phosphene_dropped_frames_total", "counter", "frames that a node threw away" },
     { "phosphene_node_seconds", "summary", "time of one run of a node" },
+    { "phosphene_model_device_seconds", "gauge",
+      "of the newest frame, on the device, by part" },
+    { "phosphene_model_skipped_total", "counter",
+      "frames that a filter answered with the one before" },
     { "phosphene_link_queued", "gauge", "frames that wait in a link" },
     { "phosphene_link_dropped_total", "counter", "frames that a link dropped, by reason" },
     { "phosphene_viewer_sent_total", "counter", "pictures sent to a viewer" },

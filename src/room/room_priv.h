@@ -188,6 +188,7 @@ struct ph_room {
     bool problem_new;                             // viewers have not been told yet
     int64_t told_ns;                              // when they were told last
     struct ph_graph_rates rates;                  // as of the last tick
+    struct ph_model_report report;                // of the newest frame; all 0 without a model
     struct ph_frame *early; // a webcam's newest picture, for who waits for a feed to be on
     struct ph_frame_waiter *frame_waiters;
     int frame_waiter_count;
@@ -283,7 +284,7 @@ bool ph_view_waits_for_camera(struct ph_room *room);
 void ph_view_reply_frame(struct ph_room *room, struct ph_request *req);
 
 // --- metrics.c
-#define PH_METRICS_MAX 1024
+#define PH_METRICS_MAX 1280
 // The plain dialect's "metrics" message of one frame; its length. view_lock is held.
 int ph_metrics_text(const struct ph_room *room, const struct ph_frame *f, uint64_t dropped,
                     int64_t now_ns, char text[PH_METRICS_MAX]);

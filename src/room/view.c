@@ -110,6 +110,16 @@ static void answer_waiters(struct ph_frame_waiter *w, struct ph_frame *f,
     }
 }
 
+// What the model told of this frame, all 0 without one. Not while view_lock is held.
+static struct ph_model_report report_of(struct ph_room *room, uint64_t frame)
+{
+    struct ph_model_report report = { 0 };
+    pthread_rwlock_rdlock(&room->graph_lock);
+    if (room->graph) ph_graph_report(room->graph, frame, &report);
+    pthread_rwlock_unlock(&room->graph_lock);
+    return report;
+}
+
 // Runs on a lane.
 static void deliver(void *opaque, struct ph_frame *f)
 {
@@ -120,7 +130,9 @@ static void deliver(void *opaque, struct ph_frame *f)
     int64_t now = ph_now_ns();
     int k = (int) (feed - room->feeds);
     bool woke = false;
+    struct ph_model_report report = report_of(room, f->id);
     pthread_mutex_lock(&room->view_lock);
+    room->report = report;
     if ((int32_t) (f->epoch - room->min_epoch) >= 0) {
         remember(room, feed, f);
         for (struct ph_viewer *v = room->viewers; v; v = v->next)
