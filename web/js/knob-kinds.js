@@ -7,6 +7,7 @@
 import { el, say } from './ui.js';
 
 const WIDEST_SLIDER = 1e5; // beyond this a slider cannot be aimed
+const LONGEST_LINE = 4096; // longer texts get several
 const WIDE = 500; // from here on the small values get most of the slider
 const SLIDER_STEPS = 1000;
 const SEGMENTS = 4; // more names than this, or longer ones, become a list
@@ -184,6 +185,33 @@ function text(param, changed, id) {
     };
 }
 
+// A prompt is longer than a line. Enter sends it, as in a line; Shift+Enter begins a new one.
+function prose(param, changed, id) {
+    let sent = '';
+    const commit = () => {
+        if (field.value === sent) return;
+        sent = field.value;
+        changed(sent, true);
+    };
+    const field = el('textarea', {
+        id, class: 'text prose', rows: 3, spellcheck: 'false', maxlength: param.max,
+        title: 'Enter sends it, Shift+Enter begins a new line',
+        onchange: commit,
+        onkeydown: (event) => {
+            if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+            event.preventDefault();
+            commit();
+        },
+    });
+    return {
+        parts: [field],
+        show(value) {
+            sent = value;
+            field.value = value;
+        },
+    };
+}
+
 // The two sides are one value: it is sent when the hand leaves both, or with Enter.
 function size(param, changed, id) {
     let shown = '';
@@ -233,5 +261,6 @@ export function defaultOf({ type, default: text, names }) {
 
 export function control(param, changed, id) {
     // A path names a file of the server's machine: never accepted from a page.
-    return (param.path ? fixed : MAKERS[param.type])(param, changed, id);
+    const long = param.type === 'string' && param.max > LONGEST_LINE;
+    return (param.path ? fixed : long ? prose : MAKERS[param.type])(param, changed, id);
 }

@@ -85,7 +85,7 @@ class Knob {
 
     #typing() {
         const field = document.activeElement;
-        return this.element.contains(field) && ['text', 'number'].includes(field.type);
+        return this.element.contains(field) && ['text', 'number', 'textarea'].includes(field.type);
     }
 
     #markDefault(value) {
