@@ -14,6 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/quiet_wait.h"
+
 struct test_case {
     const char *name;
     void (*run)(void);
