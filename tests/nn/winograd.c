@@ -97,3 +97,19 @@ TEST(winograd_bf16_gives_the_same_with_any_number_of_threads)
     s.c = s.outputs = 64;
     check_threads(&s, "winograd 2x3 bf16");
 }
+
+// Results too large for the caches take another way to memory.
+TEST(winograd_of_a_large_picture_matches_the_reference)
+{
+    struct ph_device *d = open_device("cpu:threads=2");
+    struct layer_spec s = large;
+    s.c = 16;
+    s.outputs = 512;
+    s.h = 113;
+    s.w = 109;
+    s.precision = PH_PRECISION_F32;
+    double error = run_case(&s, d, "winograd 4x3 f32", LAYER_EXACT);
+    ph_device_unref(&d);
+    if (error < 0) TEST_SKIP("no AVX-512 here");
+    CHECK_NUM(error, <=, 4e-6);
+}

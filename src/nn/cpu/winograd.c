@@ -76,8 +76,15 @@ static int64_t even_part(int64_t n, int64_t most, int64_t multiple)
 
 // Bytes, found by trying on processors with 1 MB of second-level cache a core: weights up to OWN are
 // read by each thread for itself; ALONE is what a thread transforms and multiplies at once, PART
-// the products of one thread, TOGETHER the transformed inputs of all.
-enum { OWN = 3 << 20, ALONE = 600 << 10, PART = 600 << 10, TOGETHER = 12 << 20 };
+// the products of one thread, TOGETHER the transformed inputs of all; results of more than STREAM
+// go past the caches.
+enum {
+    OWN = 3 << 20,
+    ALONE = 600 << 10,
+    PART = 600 << 10,
+    TOGETHER = 12 << 20,
+    STREAM = 24 << 20
+};
 
 static void lay_out(struct ph_device *device, struct ph_step *step, struct layer *l)
 {
@@ -180,7 +187,8 @@ fail:
 struct job {
     const struct layer *l;
     struct ph_wino g;
-    char *inputs;         // shared
+    char *inputs; // shared
+    int threads;
     int64_t first, count; // groups at hand
 };
 
@@ -201,9 +209,32 @@ static void transform(const struct job *j, int64_t first, int64_t count, char *i
     }
 }
 
+// A row of the pixels that only tile `t` brings, of `m` rows.
+static void fetch_row(const struct job *j, int64_t t, int64_t row)
+{
+    const struct ph_wino *g = &j->g;
+    int m = j->l->ops->m;
+    if (t >= j->l->tiles || row >= m) return;
+    int64_t at = t % g->each, y = at / g->across * m + row + 2 - g->top;
+    int64_t x = at % g->across * m + 2 - g->left, pixel = g->c * (g->x_type == PH_F32 ? 4 : 2);
+    if (y < 0 || y >= g->h || x < 0 || x + m > g->w) return;
+    const char *from = (const char *) g->x + ((t / g->each * g->h + y) * g->w + x) * pixel;
+    for (int64_t i = 0; i < m * pixel; i += 64) __builtin_prefetch(from + i, 0, 2);
+}
+
+// The memory is idle while products run: call number `i` of a block of groups fetches a part of
+// what the thread will transform next.
+static void fetch_next(const struct job *j, int64_t tile, int64_t i, int64_t groups)
+{
+    int64_t calls = j->l->blocks * j->l->ops->points; // for a group
+    int64_t per_tile = calls / PH_WINO_ROWS;
+    if (per_tile > 0 && i / per_tile < groups * PH_WINO_ROWS)
+        fetch_row(j, tile + i / per_tile, i % per_tile);
+}
+
 // 32 outputs of `count` groups, of which the transformed inputs begin at `inputs`.
 static void multiply(const struct job *j, int64_t block, int64_t first, int64_t count,
-                     const char *inputs, float *products)
+                     const char *inputs, float *products, int64_t next)
 {
     const struct layer *l = j->l;
     int points = l->ops->points;
@@ -217,10 +248,12 @@ static void multiply(const struct job *j, int64_t block, int64_t first, int64_t 
             l->ops->product(inputs + p * l->point_bytes + i * l->group_bytes, u,
                             products + i * PH_WINO_ROWS * tile + p * PH_WINO_COLS, tile,
                             rows < PH_WINO_ROWS ? (int) rows : PH_WINO_ROWS, l->steps);
+            if (next) fetch_next(j, next, (block * points + p) * count + i, count);
         }
     for (int64_t t = from; t < until; t++)
         l->ops->output(&j->g, t, products + (t - from) * tile, channel,
                        left < PH_WINO_COLS ? (int) left : PH_WINO_COLS);
+    if (j->g.stream) __builtin_ia32_sfence(); // before another thread reads it
 }
 
 static void run_alone(void *arg, int64_t unit, void *piece)
@@ -230,8 +263,9 @@ static void run_alone(void *arg, int64_t unit, void *piece)
     int64_t first = unit * l->at_once, left = l->groups - first;
     int64_t count = left < l->at_once ? left : l->at_once;
     float *products = (float *) ((char *) piece + l->ops->points * l->point_bytes);
+    int64_t next = (first + l->at_once * j->threads) * PH_WINO_ROWS; // likely
     transform(j, first, count, piece);
-    for (int64_t b = 0; b < l->blocks; b++) multiply(j, b, first, count, piece, products);
+    for (int64_t b = 0; b < l->blocks; b++) multiply(j, b, first, count, piece, products, next);
 }
 
 static void transform_shared(void *arg, int64_t unit, void *piece)
@@ -247,15 +281,16 @@ static void multiply_shared(void *arg, int64_t unit, void *piece)
     int64_t parts = ceil_div(j->count, l->part), part = unit % parts;
     int64_t first = part * l->part, left = j->count - first;
     multiply(j, unit / parts, j->first + first, left < l->part ? left : l->part,
-             j->inputs + first * l->group_bytes, piece);
+             j->inputs + first * l->group_bytes, piece, 0);
 }
 
 static void run(const struct ph_step *step, const struct ph_run *run)
 {
     const struct layer *l = step->ready;
-    struct job j = { .l = l, .g = l->g };
+    struct job j = { .l = l, .g = l->g, .threads = run->threads };
     j.g.x = run->place[step->in[0]].data;
     j.g.y = run->place[step->out].data;
+    j.g.stream = run->place[step->out].count * 4 > STREAM && (uintptr_t) j.g.y % 64 == 0;
     j.g.residual = step->residual == PH_NONE ? NULL : run->place[step->residual].data;
     j.g.bias = l->bias ? l->bias->data : NULL;
     if (!l->shared) {
@@ -290,7 +325,7 @@ struct cost {
     double channel; // of the transforms of a tile, a channel
     size_t most;    // bytes of weights, which are 4 (f32) and 16/9 (bf16) times the direct ones
 };
-static const struct cost cost_f32 = { 214, 9.1, 64 << 20 }, cost_bf16 = { 470, 3.4, 40 << 20 };
+static const struct cost cost_f32 = { 214, 6.5, 64 << 20 }, cost_bf16 = { 470, 2.6, 40 << 20 };
 #define WEIGHT_NS 0.04 // a byte, from memory
 
 static double speed(const struct ph_step *step, const struct ph_place *place,

@@ -25,6 +25,7 @@ struct ph_wino {
     const float *bias; // outputs, rounded up to 32; or NULL
     const void *zero;  // of c inputs, for what lies outside
     enum ph_act act;   // NONE, RELU or SILU
+    bool stream;       // results go past the caches
 };
 
 struct ph_wino_ops {

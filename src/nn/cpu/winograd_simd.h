@@ -111,7 +111,10 @@ V_INLINE void put_typed(const struct ph_wino *g, const vf out[WINO_M][WINO_M],
             if (r_type) v += v_get(r_type, g->residual, at);
             v = v_max(least, v);
             if (__builtin_expect(g->act == PH_ACT_SILU, 0)) v = v_act(PH_ACT_SILU, v);
-            v_put(y_type, g->y, at, v);
+            if (y_type == PH_F32 && g->stream)
+                _mm512_stream_ps((float *) g->y + at, v);
+            else
+                v_put(y_type, g->y, at, v);
         }
     }
 }
