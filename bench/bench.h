@@ -79,6 +79,7 @@ void bench_glass(struct bench *b); // of the group delivery
 void bench_kernels(struct bench *b);
 void bench_runtime(struct bench *b);
 void bench_memory(struct bench *b); // of the group runtime
+void bench_nn(struct bench *b);
 
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all

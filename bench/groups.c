@@ -5,6 +5,7 @@ const struct bench_group bench_groups[] = {
     { "runtime", "frames per second, overhead, hand-over, clock, memory", bench_runtime, 8 },
     { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels,
       0.5 },
+    { "nn", "convolutions, products and attention of models, each kernel", bench_nn, 0.8 },
     { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery, 5 },
     { 0 },
 };
