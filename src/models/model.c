@@ -44,17 +44,6 @@ static char *read_text(const char *path, size_t *len, struct ph_fault *fault)
     return NULL;
 }
 
-static ph_err read_json(const char *path, struct ph_json_doc **out, struct ph_fault *fault)
-{
-    struct ph_fault inner = { 0 };
-    size_t len;
-    char *text = read_text(path, &len, fault);
-    if (!text) return fault->code;
-    ph_err ret = ph_json_parse(out, text, len, CONFIG_LIMIT, &inner);
-    free(text);
-    return ret ? ph_fail(fault, ret, "", "%.190s: %.250s", path, inner.message) : PH_OK;
-}
-
 static bool exists(const char *path)
 {
     FILE *file = fopen(path, "rb");
@@ -68,19 +57,20 @@ static bool ends_with(const char *text, const char *end)
     return n >= k && strcmp(text + n - k, end) == 0;
 }
 
-// The config file of a path that is one itself, or a folder with one of those that classes have.
-static char *config_path(void *parent, const char *path, struct ph_fault *fault)
+// The config file of a path that is one itself, or a folder with one of those that classes have; a
+// block of its own, or NULL and a fault.
+static char *config_path(const char *path, struct ph_fault *fault)
 {
-    if (ends_with(path, ".json")) return ph_tree_text(parent, path, strlen(path));
-    for (int i = 0; i < CLASSES; i++) {
-        char *file = ph_tree_printf(parent, "%s/%s", path, classes[i]->config_file);
-        if (!file || exists(file)) return file;
+    bool is_file = ends_with(path, ".json");
+    for (int i = 0; i < (is_file ? 1 : CLASSES); i++) {
+        const char *name = classes[i]->config_file;
+        char *file = ph_tree_printf(NULL, is_file ? "%s" : "%s/%s", path, name);
+        if (!file) ph_fail(fault, PH_ENOMEM, "", "out of memory");
+        if (!file || is_file || exists(file)) return file;
         ph_tree_free(file);
     }
     ph_fail(fault, PH_ENOENT, "config.json",
-            "%s: no config.json here: a module is a folder "
-            "with a config and weights",
-            path);
+            "%s: no config.json here: a module is a folder with a config and weights", path);
     return NULL;
 }
 
@@ -118,13 +108,13 @@ static const struct ph_module_class *find_class(const struct ph_json *root, cons
     return NULL;
 }
 
-static ph_err describe(struct ph_module *m, const char *path, struct ph_fault *fault)
+static ph_err describe(struct ph_module *m, const char *text, size_t len, const char *file,
+                       struct ph_fault *fault)
 {
     struct ph_json_doc *doc = NULL;
-    char *file = config_path(m, path, fault);
-    if (!file) return fault && fault->code ? fault->code : PH_ENOMEM;
-    ph_err ret;
-    PH_TRY(read_json(file, &doc, fault));
+    struct ph_fault inner = { 0 };
+    ph_err ret = ph_json_parse(&doc, text, len, CONFIG_LIMIT, &inner);
+    if (ret) return ph_fail(fault, ret, "", "%.190s: %.250s", file, inner.message);
     const struct ph_json *root = ph_json_root(doc);
     m->class = find_class(root, file, fault);
     if (!m->class) PH_TRY(fault->code);
@@ -141,18 +131,33 @@ fail:
     return ret;
 }
 
-ph_err ph_module_describe(const char *path, struct ph_module **out, struct ph_fault *fault)
+ph_err ph_module_describe_text(const char *text, size_t len, const char *file,
+                               struct ph_module **out, struct ph_fault *fault)
 {
     struct ph_fault own;
     if (!fault) fault = &own;
     *out = NULL;
     struct ph_module *m = ph_new(NULL, struct ph_module, 1);
     if (!m) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
-    ph_err ret = describe(m, path, fault);
+    ph_err ret = describe(m, text, len, file, fault);
     if (ret)
         ph_module_close(&m);
     else
         *out = m;
+    return ret;
+}
+
+ph_err ph_module_describe(const char *path, struct ph_module **out, struct ph_fault *fault)
+{
+    struct ph_fault own = { 0 };
+    if (!fault) fault = &own;
+    *out = NULL;
+    char *file = config_path(path, fault), *text = NULL;
+    size_t len;
+    if (file) text = read_text(file, &len, fault);
+    ph_err ret = text ? ph_module_describe_text(text, len, file, out, fault) : fault->code;
+    free(text);
+    ph_tree_free(file);
     return ret;
 }
 

@@ -61,6 +61,9 @@ ph_err ph_module_open_unchecked(const char *path, struct ph_module **out,
                                 struct ph_fault *fault);
 // The config alone: what tensors it wants, what it costs. `path`: the folder, or the config file.
 ph_err ph_module_describe(const char *path, struct ph_module **out, struct ph_fault *fault);
+// The same of a config's text; `file` is its path, for messages and for where the weights would lie.
+ph_err ph_module_describe_text(const char *text, size_t len, const char *file,
+                               struct ph_module **out, struct ph_fault *fault);
 void ph_module_close(struct ph_module **m);
 int ph_module_parts(const struct ph_module *m);
 

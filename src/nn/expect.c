@@ -16,13 +16,36 @@ int ph_prog_expected(const struct ph_prog *p, const struct ph_weight *const **li
     return p->expected_count;
 }
 
+// The slot that holds the name, or the free one where it would go.
+static int *slot_of(const struct ph_prog *p, const char *name)
+{
+    uint32_t hash = 2166136261u; // FNV-1a
+    for (const char *c = name; *c; c++) hash = (hash ^ (unsigned char) *c) * 16777619u;
+    for (;; hash++) {
+        int *slot = &p->slot[hash & (uint32_t) (p->slot_count - 1)];
+        if (!*slot || strcmp(p->expected[*slot - 1]->name, name) == 0) return slot;
+    }
+}
+
 const struct ph_weight *ph_prog_lookup(const struct ph_prog *p, const char *full_name)
 {
     if (!p->collecting) return p->set ? ph_weights_find(p->set, full_name) : NULL;
-    // Asked for right after it was expected: the last ones come first.
-    for (int i = p->expected_count - 1; i >= 0; i--)
-        if (strcmp(p->expected[i]->name, full_name) == 0) return p->expected[i];
-    return NULL;
+    int at = p->slot_count ? *slot_of(p, full_name) : 0;
+    return at ? p->expected[at - 1] : NULL;
+}
+
+// Keeps half of the slots free, so that a search ends soon.
+static bool grow_slots(struct ph_prog *p)
+{
+    if (2 * (p->expected_count + 1) <= p->slot_count) return true;
+    int count = p->slot_count ? 2 * p->slot_count : 1024;
+    int *slot = ph_new(p, int, (size_t) count);
+    if (!slot) return false;
+    ph_tree_free(p->slot);
+    p->slot = slot;
+    p->slot_count = count;
+    for (int i = 0; i < p->expected_count; i++) *slot_of(p, p->expected[i]->name) = i + 1;
+    return true;
 }
 
 static bool fits(const struct ph_tensor *t, int rank, const int64_t *dim)
@@ -51,8 +74,11 @@ static void collect(struct ph_prog *p, const char *full_name, int rank, const in
         w->disk.rank = rank;
         memcpy(w->disk.dim, dim, sizeof *dim * (size_t) rank);
     }
-    if (!w || !w->name || !ph_append(p, p->expected, p->expected_count, w))
+    if (!w || !w->name || !grow_slots(p) || !ph_append(p, p->expected, p->expected_count, w)) {
         ph_prog_fail(p, PH_ENOMEM, "out of memory");
+        return;
+    }
+    *slot_of(p, full_name) = p->expected_count;
 }
 
 void ph_expect(struct ph_prog *p, const char *name, int rank, const int64_t *dim)

@@ -49,8 +49,14 @@ static bool broken(const struct ph_prog *p)
 void ph_prog_use(struct ph_prog *p, struct ph_weights *w)
 {
     if (broken(p)) return;
-    if (!ph_append(p, p->sets, p->set_count, ph_weights_ref(w)))
+    // Not ph_append: the references must not be lost with the list.
+    struct ph_weights **sets = ph_tree_grow(p, p->sets, (size_t) p->set_count, sizeof *sets);
+    if (!sets) {
         ph_prog_fail(p, PH_ENOMEM, "out of memory");
+        return;
+    }
+    p->sets = sets;
+    p->sets[p->set_count++] = ph_weights_ref(w);
     p->set = w;
 }
 
@@ -139,36 +145,16 @@ static const struct ph_weight *need_vector(struct ph_prog *p, const char *name,
     return NULL;
 }
 
-// By one of the first `steps` steps.
-static bool is_used(const struct ph_prog *p, const struct ph_weight *w, int steps)
-{
-    for (int i = 0; i < steps; i++)
-        if (p->steps[i].weight == w || p->steps[i].bias == w) return true;
-    return false;
-}
-
-int ph_prog_unused(const struct ph_prog *p, const struct ph_weights *w,
-                   void (*each)(void *arg, const char *name), void *arg)
-{
-    int unused = 0;
-    for (int i = 0; i < ph_weights_count(w); i++) {
-        const struct ph_weight *one = ph_weights_at(w, i);
-        if (is_used(p, one, p->step_count)) continue;
-        unused++;
-        if (each) each(arg, one->name);
-    }
-    return unused;
-}
-
 // ------------------------------------------------------------------------------ values, steps
 int ph_rank(const struct ph_prog *p, ph_val x)
 {
-    return x == PH_NONE ? 0 : p->values[x].rank;
+    return x == PH_NONE || broken(p) ? 0 : p->values[x].rank;
 }
 
 int64_t ph_dim(const struct ph_prog *p, ph_val x, int i)
 {
-    return x == PH_NONE || i < 0 || i >= PH_RANK_MAX ? 0 : p->values[x].dim[i];
+    bool none = x == PH_NONE || broken(p) || i < 0 || i >= PH_RANK_MAX;
+    return none ? 0 : p->values[x].dim[i];
 }
 
 static const char *shape_of(const struct ph_prog *p, ph_val x, char *text, size_t size)
@@ -306,7 +292,7 @@ void ph_output(struct ph_prog *p, const char *name, ph_val x)
 
 void ph_tap(struct ph_prog *p, const char *name, ph_val x)
 {
-    if (!is_port(p, name)) add_port(p, PH_PORT_TAP, name, 0, x);
+    if (!broken(p) && !p->collecting && !is_port(p, name)) add_port(p, PH_PORT_TAP, name, 0, x);
 }
 
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
@@ -703,25 +689,6 @@ void ph_prog_trace(const struct ph_prog *p, uint64_t *used)
         for (int k = 0; k < s->inputs; k++) bits |= used[s->in[k]];
         used[s->out] = bits;
     }
-}
-
-void ph_prog_cost(const struct ph_prog *p, struct ph_prog_cost *cost)
-{
-    *cost = (struct ph_prog_cost){ 0 };
-    uint64_t *used = ph_tree_alloc(NULL, sizeof *used * (size_t) (p->value_count + 1));
-    if (used) ph_prog_trace(p, used);
-    for (int i = 0; i < p->step_count; i++) {
-        const struct ph_step *s = &p->steps[i];
-        bool rare = used && !(used[s->out] & PH_EVERY_RUN);
-        *(rare ? &cost->rare : &cost->each) += s->flops;
-        for (int k = 0; k < 2; k++) {
-            const struct ph_weight *w = k ? s->bias : s->weight;
-            if (!w || is_used(p, w, i)) continue;
-            cost->params += ph_tensor_count(&w->disk);
-            cost->weight_bytes += (int64_t) ph_tensor_bytes(&w->disk);
-        }
-    }
-    ph_tree_free(used);
 }
 
 const char *ph_op_name(enum ph_op op)

@@ -65,7 +65,7 @@ void ph_output(struct ph_prog *p, const char *name, ph_val x);
 void ph_tap(struct ph_prog *p, const char *name, ph_val x);
 
 int ph_rank(const struct ph_prog *p, ph_val x);
-int64_t ph_dim(const struct ph_prog *p, ph_val x, int i); // 0 when x is PH_NONE
+int64_t ph_dim(const struct ph_prog *p, ph_val x, int i); // 0 when x is PH_NONE, after an error
 
 // ------------------------------------------------------------------------- layers
 enum ph_act {

@@ -35,6 +35,8 @@ struct ph_prog {
     bool collecting;
     struct ph_weight **expected; // each by itself: steps point at them
     int expected_count;
+    int *slot; // open addressing by name: index in expected + 1, 0 = free
+    int slot_count;
     char scope[512];
     size_t scope_len;
     size_t scope_mark[32]; // its length before each ph_enter
