@@ -113,7 +113,8 @@ struct ph_graph_rates {
 PH_API void ph_graph_get_rates(struct ph_graph *g, struct ph_graph_rates *out); // thread: any
 
 // What the node that works with a model told of a frame, or of its newest one when that is not
-// known any more. false: no node of this graph works with a model.                 thread: any
+// known any more. false: no node of this graph works with a model. While the graph is changed *out
+// stays as it is, and the answer is true: a subscriber may ask, and never waits.    thread: any
 PH_API bool ph_graph_report(struct ph_graph *g, uint64_t frame, struct ph_model_report *out);
 
 // One JSON object per node type: ports, parameters with ranges, defaults and help.

@@ -218,9 +218,11 @@ static struct ph_node *reporter(const struct ph_graph *g, uint64_t frame,
 
 bool ph_graph_report(struct ph_graph *g, uint64_t frame, struct ph_model_report *out)
 {
-    pthread_rwlock_rdlock(&g->topo);
+    // subscribers ask from within deliver(), and who unsubscribes waits for that with topo held
+    if (pthread_rwlock_tryrdlock(&g->topo)) return true;
     bool any = reporter(g, frame, out) != NULL;
     pthread_rwlock_unlock(&g->topo);
+    if (!any) *out = (struct ph_model_report){ 0 };
     return any;
 }
 

@@ -110,11 +110,14 @@ static void answer_waiters(struct ph_frame_waiter *w, struct ph_frame *f,
     }
 }
 
-// What the model told of this frame, all 0 without one. Not while view_lock is held.
+// What the model told of this frame, all 0 without one. Not while view_lock is held. The lane holds
+// its sink's lock and must not wait: while the graph is changed the report stays as it was.
 static struct ph_model_report report_of(struct ph_room *room, uint64_t frame)
 {
-    struct ph_model_report report = { 0 };
-    pthread_rwlock_rdlock(&room->graph_lock);
+    pthread_mutex_lock(&room->view_lock);
+    struct ph_model_report report = room->report;
+    pthread_mutex_unlock(&room->view_lock);
+    if (pthread_rwlock_tryrdlock(&room->graph_lock)) return report;
     if (room->graph) ph_graph_report(room->graph, frame, &report);
     pthread_rwlock_unlock(&room->graph_lock);
     return report;

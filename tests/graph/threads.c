@@ -87,6 +87,28 @@ TEST(offline_a_held_input_of_its_own_lane_may_leave_frames_out)
     }
 }
 
+static void ask_for_report(void *opaque, struct ph_frame *f)
+{
+    struct ph_model_report r = { 0 };
+    ph_graph_report(opaque, f->id, &r);
+}
+
+// A subscriber that asks is called with its sink's lock held, and who unsubscribes waits for that.
+TEST(a_subscriber_may_ask_for_the_report_while_others_come_and_go)
+{
+    struct ph_graph *g = make("count fps=0 -> s: sink", (struct ph_graph_params){ 0 });
+    struct ph_subscriber asks = { .deliver = ask_for_report, .opaque = g };
+    CHECK_OK(ph_graph_start(g));
+    CHECK_OK(ph_graph_subscribe(g, "s", &asks));
+    for (int i = 0; i < 3000; i++) {
+        struct ph_subscriber other = { .deliver = ignore_frame };
+        CHECK_OK(ph_graph_subscribe(g, "s", &other));
+        ph_graph_unsubscribe(g, &other);
+    }
+    ph_graph_unsubscribe(g, &asks);
+    ph_graph_destroy(&g);
+}
+
 TEST(waiting_for_a_graph_that_was_never_started_is_an_error_and_not_its_end)
 {
     struct ph_graph *g =
@@ -106,7 +128,8 @@ TEST(waiting_for_a_graph_that_was_never_started_is_an_error_and_not_its_end)
 TEST(a_limit_of_frames_ends_what_is_fed_from_outside)
 {
     test_seen_count = 0;
-    struct ph_graph *g = make("p: push => sink", (struct ph_graph_params){ .frames = 3 });
+    struct ph_graph *g =
+        make("p: push =>[block 4] sink", (struct ph_graph_params){ .frames = 3 });
     CHECK_OK(ph_graph_start(g));
     for (int i = 0; i < 10; i++) {
         struct ph_frame *f;
