@@ -59,16 +59,17 @@ static double bf16_fits(const struct ph_step *step, const struct ph_place *place
     return is_bf16(precision) && choose(true) && takes(step, place) ? 340 : 0;
 }
 
-// Many queries, since keys and values are packed anew for each unit, but no more than leave each
-// thread four units or than have their sums in the second cache. A query's result does not depend
-// on it.
+// Many queries, since keys and values are packed anew for each unit, but no more than leave every
+// thread four units and have their sums in the second cache; the same number of units for each
+// thread where that can be had. A query's result does not depend on it.
 static int rows_of(const struct ph_attn_shape *s, int threads)
 {
-    int64_t wanted = 4 * (int64_t) threads, most = (384 << 10) / (6 * s->d + 64) / 6 * 6;
-    int64_t each = (wanted + s->n * s->heads - 1) / (s->n * s->heads); // units a head
+    int64_t heads = s->n * s->heads, most = (640 << 10) / (6 * s->d + 80);
+    int64_t each = (4 * (int64_t) threads + heads - 1) / heads; // units of a head
+    if (each < (s->t + most - 1) / most) each = (s->t + most - 1) / most;
+    for (int i = 0; i < threads && heads * each % threads; i++) each++;
     int64_t rows = (s->t + each - 1) / each;
-    rows = rows < 96 ? 96 : rows > 768 ? 768 : rows;
-    return (int) ((rows > most ? most : rows) + 5) / 6 * 6;
+    return (int) ((rows < 96 ? 96 : rows) + 5) / 6 * 6;
 }
 
 // Tiles whose keys and values stay in the nearest caches.

@@ -135,6 +135,7 @@ static void pack_queries(const struct ph_attn_unit *u, const struct work *w)
             continue;
         }
         const void *from = row_of(u->q, u->q_at + r * h->c, h->d, w->row);
+        __builtin_prefetch((const char *) from + 8 * h->c * (u->q->dtype == PH_F32 ? 4 : 2));
         for (int i = 0; i < w->dq; i += 32) {
             __mmask16 m = w->dq - i >= 32 ? 0xffff : (__mmask16) ((1u << (w->dq - i) / 2) - 1);
             __m512i x = load32(type_of(u->q), from, i, h->d);
@@ -303,26 +304,44 @@ INLINE __m512 weights_of(const float *s, int count, int64_t seen, bool whole, fl
     return sum;
 }
 
-// Scores of one query to a tile, of which it sees the first `seen`, become weights. `tile` is a
-// multiple of 32; max is that of scores times `scale`.
-INLINE void weigh(const float *s, int tile, int64_t seen, bool whole, float scale, float *max,
-                  float *sum, float *o, int dv, bool fresh, uint16_t *p)
+// A larger maximum shrinks what a query has gathered so far.
+INLINE void raise_peak(const struct work *w, int row, float peak, bool fresh)
 {
-    float peak = peak_of(s, tile, seen, whole) * scale, before = *max;
-    __m512 total = fresh ? _mm512_setzero_ps() : _mm512_load_ps(sum);
-    if (peak > before) {
-        *max = peak;
-        __m512 shrink = _mm512_set1_ps(exp2f(before - peak));
-        for (int e = 0; e < dv && !fresh; e += 16)
-            _mm512_store_ps(o + e, _mm512_mul_ps(_mm512_load_ps(o + e), shrink));
-        total = _mm512_mul_ps(total, shrink);
+    float before = w->max[row], *sum = w->sum + row * 16, *o = w->o + (int64_t) row * w->dv;
+    if (fresh) _mm512_store_ps(sum, _mm512_setzero_ps());
+    if (!(peak > before)) return;
+    w->max[row] = peak;
+    if (fresh) return;
+    __m512 shrink = _mm512_set1_ps(exp2f(before - peak));
+    for (int e = 0; e < w->dv; e += 16)
+        _mm512_store_ps(o + e, _mm512_mul_ps(_mm512_load_ps(o + e), shrink));
+    _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), shrink));
+}
+
+// Scores of six queries from `row` on to a tile of `used` keys (a multiple of 32), of which each
+// sees the first seen[i], become weights. Step by step for all six, for they wait for nothing of
+// each other's.
+INLINE void weigh(const struct work *w, int row, int tile, int used, const int64_t seen[MR],
+                  bool whole, float scale, bool fresh)
+{
+    float peak[MR];
+    for (int i = 0; i < MR; i++)
+        peak[i] = peak_of(w->s + i * tile, used, seen[i], whole) * scale;
+    for (int i = 0; i < MR; i++) raise_peak(w, row + i, peak[i], fresh);
+    for (int i = 0; i < MR; i++) {
+        const float *s = w->s + i * tile;
+        uint16_t *p = w->p + i * tile;
+        float *sum = w->sum + (row + i) * 16, max = w->max[row + i];
+        __m512 total = _mm512_load_ps(sum);
+        int j = 0;
+        for (; j + 64 <= used; j += 64)
+            total = _mm512_add_ps(total,
+                                  weights_of(s + j, 4, seen[i] - j, whole, scale, max, p + j));
+        if (j < used)
+            total = _mm512_add_ps(total,
+                                  weights_of(s + j, 2, seen[i] - j, whole, scale, max, p + j));
+        _mm512_store_ps(sum, total);
     }
-    int j = 0;
-    for (; j + 64 <= tile; j += 64)
-        total = _mm512_add_ps(total, weights_of(s + j, 4, seen - j, whole, scale, *max, p + j));
-    if (j < tile)
-        total = _mm512_add_ps(total, weights_of(s + j, 2, seen - j, whole, scale, *max, p + j));
-    _mm512_store_ps(sum, total);
 }
 
 // ------------------------------------------------------------------------------ the unit
@@ -339,18 +358,17 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
         for (int j = 0; j < used; j += 64)
             product_any(used - j < 64 ? 2 : 4, false, w->q + r * w->dq, w->dq, w->k + j * 2,
                         h->tile, w->s + j, h->tile, w->dq / 2);
+        int64_t seen[MR];
+        bool whole = true;
         for (int i = 0; i < MR; i++) {
-            int row = r + i;
-            int64_t seen = ph_attn_seen(u, row < last ? row : last - 1) - from;
-            const float *s = w->s + i * h->tile;
-            float *sum = w->sum + row * 16, *o = w->o + (int64_t) row * w->dv;
-            uint16_t *p = w->p + i * h->tile;
-            if (seen >= used)
-                weigh(s, used, 0, true, scale, &w->max[row], sum, o, w->dv, from == 0, p);
-            else
-                weigh(s, used, seen < count ? seen : count, false, scale, &w->max[row], sum, o,
-                      w->dv, from == 0, p);
+            seen[i] = ph_attn_seen(u, r + i < last ? r + i : last - 1) - from;
+            seen[i] = seen[i] < count ? seen[i] : count;
+            whole = whole && seen[i] >= used;
         }
+        if (whole)
+            weigh(w, r, h->tile, used, seen, true, scale, from == 0);
+        else
+            weigh(w, r, h->tile, used, seen, false, scale, from == 0);
         for (int i = 0, at = 0; i < parts; i++) {
             int nv = (vectors - at + parts - i - 1) / (parts - i);
             product_any(nv, from > 0, w->p, h->tile, w->v + at * 32, w->dv,
@@ -360,16 +378,37 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
     }
 }
 
+// Up to 16 sums to the output.
+INLINE void put16(const struct ph_place *out, int64_t at, __m512 x, int count)
+{
+    if (out->dtype == PH_F32) {
+        _mm512_mask_storeu_ps((float *) out->data + at, lanes(count), x);
+        return;
+    }
+    uint16_t part[16], *to = (uint16_t *) out->data + at;
+    if (out->dtype == PH_BF16) {
+        __m256i h = (__m256i) _mm512_cvtneps_pbh(x);
+        if (count >= 16)
+            _mm256_storeu_si256((__m256i *) to, h);
+        else if (count == 8)
+            _mm_storeu_si128((__m128i *) to, _mm256_castsi256_si128(h));
+        else
+            _mm256_storeu_si256((__m256i *) part, h);
+        if (count >= 16 || count == 8) return;
+    } else {
+        _mm256_storeu_si256((__m256i *) part, _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT));
+    }
+    memcpy(to, part, sizeof *to * (size_t) (count < 16 ? count : 16));
+}
+
 static void put_row(const struct ph_attn_unit *u, const struct work *w, int r)
 {
     int64_t at = u->q_at + r * u->shape->c;
+    const float *o = w->o + (int64_t) r * w->dv;
     const __m512 inverse =
         _mm512_set1_ps(1 / _mm512_reduce_add_ps(_mm512_load_ps(w->sum + r * 16)));
-    float *o = w->o + (int64_t) r * w->dv;
     for (int e = 0; e < w->dv; e += 16)
-        _mm512_store_ps(o + e, _mm512_mul_ps(_mm512_load_ps(o + e), inverse));
-    ph_convert(u->out->dtype, (char *) u->out->data + at * (u->out->dtype == PH_F32 ? 4 : 2),
-               PH_F32, o, u->shape->d);
+        put16(u->out, at + e, _mm512_mul_ps(_mm512_load_ps(o + e), inverse), u->shape->d - e);
 }
 
 static void run(const struct ph_attn_unit *u)
