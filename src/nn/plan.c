@@ -203,6 +203,8 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
     ph_err ret = ph_prog_error(p, fault);
     *out = NULL;
     if (ret < 0) return ret;
+    if (p->collecting)
+        return ph_fail(fault, PH_EINVAL, "", "a prog that only collects does not run");
     struct ph_plan *plan = ph_new(NULL, struct ph_plan, 1);
     if (!plan) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
     struct ph_plan_params none = { 0 };

@@ -394,6 +394,23 @@ TEST(prompt_and_time_cost_nothing_in_a_frame)
     ph_module_close(&m);
 }
 
+TEST(a_prog_that_only_collects_is_not_planned)
+{
+    struct ph_module *m = module_describe(folder_data("tiny-unet"));
+    struct ph_plan_params params = { .precision = PH_PRECISION_F32 };
+    struct ph_fault fault = { 0 };
+    struct ph_plan *plan;
+    struct ph_prog *p = prog_new();
+    ph_prog_collect(p);
+    ph_module_record(p, m, 0, &odd, NULL);
+    CHECK_OK(ph_prog_error(p, &fault));
+    CHECK_INT(ph_plan_create(p, &params, &plan, &fault), ==, PH_EINVAL);
+    CHECK(!plan);
+    CHECK_HAS(fault.message, "only collects");
+    ph_prog_free(&p);
+    ph_module_close(&m);
+}
+
 // ------------------------------------------------------------------------------ controlnet
 // The small UNet with `nets` times the same ControlNet on it.
 static struct ph_plan *plan_steered(const struct ph_module *unet, const struct ph_module *net,
