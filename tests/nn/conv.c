@@ -71,6 +71,29 @@ TEST(onednn_q4_is_near)
     check_kernel("onednn q4", make, PH_PRECISION_Q4, LAYER_EXACT, 0.15, 120);
 }
 
+static struct layer_spec make_few(int i)
+{
+    struct layer_spec s = { .op = PH_OP_CONV,
+                            .n = 1 + dice(2),
+                            .c = 16 * (1 + dice(5)),
+                            .h = 1 + dice(9),
+                            .w = 1 + dice(9),
+                            .outputs = 1 + i % 4,
+                            .k = 3,
+                            .conv = { 1, 1 + dice(2), 1 + dice(2), 1 + dice(2), 1 + dice(2),
+                                      0 },
+                            .x = dice(2) ? PH_F32 : PH_BF16,
+                            .y = PH_F32,
+                            .no_bias = !dice(4),
+                            .seed = (uint64_t) i };
+    return s;
+}
+
+TEST(few_outputs_match_the_reference_in_all_shapes)
+{
+    check_kernel("few outputs", make_few, PH_PRECISION_F32, LAYER_EXACT, 1e-6, 100);
+}
+
 // Parts are chosen by the number of threads, but no sum may depend on it. With AVX2 alone products
 // of oneDNN do, in their last bits: it cuts long sums in as many parts as there are threads.
 static void check_threads_of(const char *kernel, enum ph_precision precision)

@@ -650,13 +650,15 @@ static double speed(const struct ph_step *step, const struct ph_place *place,
     if (!ph_cpu_flags() || !engine_get() || s.rows < 1) return 0;
     if (place[step->in[0]].dtype != PH_F32 && place[step->in[0]].dtype != PH_BF16) return 0;
     if (place[step->out].dtype != PH_F32 && place[step->out].dtype != PH_BF16) return 0;
+    // Outputs fill vectors.
+    double filled = (double) s.outputs / (double) ((s.outputs + 15) / 16 * 16);
     switch (kind) {
-    case PH_PRECISION_BF16: return s.product ? 445 : 470;
+    case PH_PRECISION_BF16: return filled * (s.product ? 445 : 470);
     case PH_PRECISION_I8:
-        return s.window < 32 ? 0 : s.product ? 830 : s.inputs < 128 ? 680 : 890;
-    case PH_PRECISION_Q4:
-        return s.inputs < 32 ? 0 : 500; // above bf16: it is what was asked for
-    default: return s.product ? 222 : 231;
+        return s.window < 32 ? 0 : filled * (s.product ? 830 : s.inputs < 128 ? 680 : 890);
+    case PH_PRECISION_Q4: // above bf16, for it is what was asked for
+        return s.inputs < 32 ? 0 : filled * 500;
+    default: return filled * (s.product ? 222 : 231);
     }
 }
 
