@@ -191,7 +191,7 @@ static ph_err allocate(struct ph_plan *plan)
     return w.ret;
 }
 
-static enum ph_precision resolve(enum ph_precision p)
+enum ph_precision ph_precision_resolve(enum ph_precision p)
 {
     if (p != PH_PRECISION_AUTO) return p;
     return ph_cpu_flags() & PH_CPU_BF16 ? PH_PRECISION_BF16 : PH_PRECISION_F32;
@@ -210,7 +210,7 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
     struct ph_plan_params none = { 0 };
     if (!params) params = &none;
     plan->flags = params->flags;
-    plan->precision = resolve(params->precision);
+    plan->precision = ph_precision_resolve(params->precision);
     plan->dirty = ~0ull;
     if (params->device)
         plan->device = ph_device_ref(params->device);

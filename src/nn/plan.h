@@ -26,6 +26,7 @@ enum ph_precision {
 };
 const char *ph_precision_name(enum ph_precision p);     // "f32", ...; NULL for what is none
 enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
+enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this machine
 
 enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
 struct ph_plan_params {
