@@ -26,7 +26,8 @@ void ph_diffuser_defaults(struct ph_diffuser_settings *s)
 static ph_err check_range(struct ph_fault *fault, const char *name, double value, double low,
                           double high)
 {
-    if (value >= low && value <= high) return PH_OK; // and not for NaN
+    // as floats: 0.4 written by hand is above the double of that name; and not for NaN
+    if (value >= low && value <= (double) (float) high) return PH_OK;
     return ph_fail(fault, PH_EINVAL, name, "%s is %g, expected %g to %g", name, value, low,
                    high);
 }
@@ -121,6 +122,9 @@ static ph_err read_words(struct ph_wish *w, struct ph_fault *fault)
                        "no guidance \"%s\"; there are none, full, self and initialize",
                        guidance);
     w->guidance = w->s.guidance_scale > 1 ? (enum ph_guidance) g : PH_GUIDANCE_NONE;
+    if (w->s.painting == PH_PAINT_WHOLE && w->s.memory)
+        return ph_fail(fault, PH_EINVAL, "memory",
+                       "memory is for streams: the steps of a whole painting differ");
     if (w->s.painting == PH_PAINT_WHOLE && w->guidance > PH_GUIDANCE_FULL)
         return ph_fail(fault, PH_EINVAL, "guidance",
                        "%s is for streams; a whole painting has none or full", guidance);
