@@ -86,8 +86,9 @@ struct ph_diffuser_settings {
     float picture_feedback; // 0 .. 1 of the previous picture into the next input
     float control_scale;    // 0 .. 2
     bool control_guess;
-    int memory;          // pictures whose attention keys and values stay in view; 0 .. 4
-    int memory_interval; // every how many pictures they are taken; 0 = 1
+    // Pictures whose attention keys and values stay in view of the next (0 .. 4), so that it looks
+    // like them; taken every memory_interval pictures (0 = 1). For streams.
+    int memory, memory_interval;
 
     const struct ph_style *styles; // up to 8
     int style_count;

@@ -49,6 +49,10 @@ ph_err ph_plan_read(struct ph_plan *plan, const char *name, const struct ph_tens
 ph_err ph_plan_describe(const struct ph_plan *plan, const char *name, struct ph_tensor *t);
 // Copies the states (and rare inputs) of another plan where name and shape agree.
 void ph_plan_carry(struct ph_plan *to, const struct ph_plan *from);
+// States are zeros again.
+void ph_plan_forget(struct ph_plan *plan);
+// While held, runs leave the states as they are.
+void ph_plan_hold(struct ph_plan *plan, bool hold);
 // Waits for the device, runs, returns when the outputs are there. One caller at a time a plan.
 ph_err ph_plan_run(struct ph_plan *plan);
 

@@ -82,6 +82,7 @@ struct ph_plan {
     void *arena_seen;   // the arena that places point into
     char *staging;      // host memory for two of the largest port
     size_t staging_half;
+    bool hold;      // states stay as they are
     uint64_t dirty; // RARE inputs written since the last run
     int64_t run_ns;
     double flops;

@@ -138,10 +138,26 @@ static void run_on_device(void *arg)
         s->ns = now - before;
         before = now;
     }
-    store_states(plan);
+    if (!plan->hold) store_states(plan);
     plan->device->backend->finish(plan->device);
     plan->dirty = 0;
     plan->run_ns = ph_now_ns() - begin;
+}
+
+void ph_plan_hold(struct ph_plan *plan, bool hold)
+{
+    plan->hold = hold;
+}
+
+void ph_plan_forget(struct ph_plan *plan)
+{
+    memset(plan->staging, 0, plan->staging_half);
+    for (int i = 0; i < plan->port_count; i++) {
+        const struct ph_place *p = &plan->place[plan->ports[i].value];
+        if (plan->ports[i].kind != PH_PORT_STATE) continue;
+        plan->device->backend->upload(plan->device, p->data, plan->staging,
+                                      (size_t) p->count * ph_dtype_size(p->dtype));
+    }
 }
 
 ph_err ph_plan_run(struct ph_plan *plan)

@@ -302,8 +302,20 @@ static bool same(struct canvas a, struct canvas b)
     return true;
 }
 
+static int farthest_of(struct canvas a, struct canvas b)
+{
+    int most = 0;
+    for (int y = 0; y < a.p->height; y++)
+        for (int x = 0; x < a.p->width * 4; x++) {
+            int off = abs(a.p->data[0][y * a.p->stride[0] + x] -
+                          b.p->data[0][y * b.p->stride[0] + x]);
+            most = off > most ? off : most;
+        }
+    return most;
+}
+
 // Every setting changes while pictures go on; each change shows, or rightly does not.
-TEST(every_setting_changes_between_two_pictures)
+TEST_LIMIT(every_setting_changes_between_two_pictures, 240)
 {
     struct ph_diffuser *d = open_tiny(NULL);
     struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
@@ -369,7 +381,7 @@ TEST(every_setting_changes_between_two_pictures)
     ph_diffuser_close(&d);
 }
 
-TEST(the_same_calls_give_the_same_bytes_and_another_size_comes_and_goes)
+TEST_LIMIT(the_same_calls_give_the_same_bytes_and_another_size_comes_and_goes, 240)
 {
     uint8_t first[64 * 64 * 4];
     for (int round = 0; round < 2; round++) {
@@ -508,7 +520,7 @@ TEST(what_cannot_be_leaves_what_is_and_names_itself)
     ph_diffuser_close(&d);
 }
 
-TEST(a_style_changes_the_picture_and_leaves_no_trace_when_it_goes)
+TEST_LIMIT(a_style_changes_the_picture_and_leaves_no_trace_when_it_goes, 240)
 {
     struct ph_diffuser *d = open_tiny(NULL);
     struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
@@ -534,4 +546,36 @@ TEST(a_style_changes_the_picture_and_leaves_no_trace_when_it_goes)
     ph_frame_unref(&out.frame);
     ph_frame_unref(&before.frame);
     ph_diffuser_close(&d);
+}
+
+// StreamV2V's idea: a still scene stays as it is painted, and a moving one keeps to what was.
+TEST(memory_keeps_a_still_picture_and_holds_back_a_changing_one)
+{
+    struct ph_diffuser *with = open_tiny("f32"), *without = open_tiny("f32");
+    struct canvas in = canvas(64, 64), a = canvas(64, 64), b = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house");
+    set(without, &s);
+    for (int frames = 1; frames <= 2; frames++) {
+        s.memory = frames;
+        s.memory_interval = frames;
+        set(with, &s);
+        gradient(in, 0);
+        paint(without, &in, a, NULL);
+        for (int i = 0; i < 4; i++) { // its own keys again: as if there were no memory
+            paint(with, &in, b, NULL);
+            CHECK_INT(farthest_of(a, b), <=, 1);
+        }
+        gradient(in, 90);
+        paint(without, &in, a, NULL);
+        paint(with, &in, b, NULL);
+        CHECK_INT(farthest_of(a, b), >, 1); // what was before is in view
+        ph_diffuser_cut(with);
+        paint(with, &in, b, NULL);
+        CHECK_INT(farthest_of(a, b), <=, 1);
+    }
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&a.frame);
+    ph_frame_unref(&b.frame);
+    ph_diffuser_close(&with);
+    ph_diffuser_close(&without);
 }

@@ -31,6 +31,8 @@ struct ph_easel {
     uint8_t *last; // the last picture painted
     bool has_last, has_shown;
     bool words_changed, rows_changed;
+    bool fresh;       // the model remembers no picture of this stream
+    bool was_fresh;   // what it was told last
     uint64_t painted; // pictures since the beginning
 };
 

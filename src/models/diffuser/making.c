@@ -152,6 +152,12 @@ static void record_model(struct ph_prog *p, struct ph_maker *m, const struct ph_
         record_control(p, m, made, &in, &residuals);
         in.control = &residuals;
     }
+    struct ph_unet_memory memory = { .frames = made->wish->s.memory };
+    if (memory.frames) {
+        memory.fresh = ph_input(p, "fresh", PH_RARE, PH_F32, 1, &n);
+        memory.kept = ph_input(p, "kept", PH_RARE, PH_F32, 1, &n);
+        in.memory = &memory;
+    }
     ph_prog_use(p, m->unet ? m->unet : m->folder->unet->weights[0]);
     ph_output(p, "prediction", ph_unet_predict(p, c, &in));
 }
@@ -170,8 +176,8 @@ static ph_err make_plans(struct ph_maker *m, struct ph_made *made, const struct 
     }
     snprintf(key, sizeof key, "decode %dx%d", s->width, s->height);
     PH_TRY(part_get(m, key, before->decode, record_decode, made, &made->decode, &made->fault));
-    snprintf(key, sizeof key, "model %dx%d rows=%d styles=%016llx", s->width, s->height,
-             made->rows, (unsigned long long) m->style_key);
+    snprintf(key, sizeof key, "model %dx%d rows=%d memory=%d styles=%016llx", s->width,
+             s->height, made->rows, s->memory, (unsigned long long) m->style_key);
     PH_TRY(part_get(m, key, before->model, record_model, made, &made->model, &made->fault));
 fail:
     return ret;
@@ -303,8 +309,6 @@ static ph_err make(struct ph_maker *m, struct ph_made *made, const struct ph_mad
 {
     const struct ph_diffuser_settings *s = &made->wish->s;
     ph_err ret = PH_OK;
-    if (s->memory)
-        PH_TRY(ph_fail(&made->fault, PH_ENOTSUP, "memory", "memory is not built yet"));
     PH_TRY(apply_styles(m, made));
     for (int i = 0; i < s->prompt_count; i++)
         PH_TRY(ph_text_embed(m->text, s->prompts[i].text, &made->prompt[i], &made->fault));

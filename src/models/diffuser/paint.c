@@ -224,6 +224,7 @@ static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault 
     PH_TRY(land_batch(e, made, seeds, fault));
     PH_TRY(write_rare(d, made));
     land_filter(e, made);
+    if (first || made->model != d->now->model) e->fresh = true;
     ph_made_unref(&d->now);
     d->now = made;
     return PH_OK;
@@ -377,6 +378,33 @@ fail:
     return ret;
 }
 
+// What of the pictures before is in view of this run, and whether it stays for the next ones.
+static ph_err write_memory(struct ph_diffuser *d)
+{
+    struct ph_easel *e = &d->easel;
+    const struct ph_diffuser_settings *s = &d->now->wish->s;
+    struct ph_plan *plan = d->now->model->plan;
+    float fresh[2 * PH_STEPS_MAX], kept[2 * PH_STEPS_MAX];
+    uint64_t interval = s->memory_interval > 1 ? (uint64_t) s->memory_interval : 1;
+    ph_err ret = PH_OK;
+    if (!s->memory) return PH_OK;
+    if (e->fresh) ph_plan_forget(plan);
+    ph_plan_hold(plan, !e->fresh && e->painted % interval != 0);
+    if (e->fresh || e->was_fresh) {
+        for (int i = 0; i < e->rows; i++) {
+            fresh[i] = e->fresh;
+            kept[i] = !e->fresh;
+        }
+        struct ph_tensor f = vector_of(fresh, e->rows), k = vector_of(kept, e->rows);
+        PH_TRY(ph_plan_write(plan, "fresh", &f));
+        PH_TRY(ph_plan_write(plan, "kept", &k));
+    }
+    e->was_fresh = e->fresh;
+    e->fresh = false;
+fail:
+    return ret;
+}
+
 static ph_err predict(struct ph_diffuser *d, struct ph_painted *painted)
 {
     struct ph_easel *e = &d->easel;
@@ -384,6 +412,7 @@ static ph_err predict(struct ph_diffuser *d, struct ph_painted *painted)
     struct ph_tensor in = vector_of(e->in, e->rows * e->latent_len);
     struct ph_tensor out = vector_of(e->prediction, e->rows * e->latent_len);
     ph_err ret;
+    PH_TRY(write_memory(d));
     PH_TRY(ph_plan_write(plan, "sample", &in));
     PH_TRY(ph_plan_run(plan));
     PH_TRY(ph_plan_read(plan, "prediction", &out));
@@ -550,6 +579,7 @@ void ph_diffuser_cut(struct ph_diffuser *d)
     if (e->batch) ph_batch_empty(e->batch);
     ph_similar_reset(&e->similar);
     e->has_last = e->has_shown = false;
+    e->fresh = true;
     if (e->in_transition) {
         memcpy(e->words, e->to, sizeof(float) * (size_t) e->text_len);
         e->in_transition = false;

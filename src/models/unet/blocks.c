@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <stdio.h>
+
 #include "models/layers.h"
 #include "models/unet/blocks.h"
 
@@ -32,6 +34,25 @@ static ph_val resnet(struct ph_prog *p, const struct ph_unet_blocks *b, ph_val x
 
 // ------------------------------------------------------------------------------ transformer
 // x [n, t, c]; keys and values of `from`: x itself, or the text.
+// Keys or values [n, t, c] of this run and of those before, the latest first.
+static ph_val remember(struct ph_prog *p, const struct ph_unet_memory *m, const char *what,
+                       ph_val x)
+{
+    char name[576];
+    int64_t t = ph_dim(p, x, 1);
+    snprintf(name, sizeof name, "%s.%s", ph_scope(p), what);
+    ph_val bank =
+        ph_state(p, name, 3, (int64_t[]){ ph_dim(p, x, 0), t * m->frames, ph_dim(p, x, 2) });
+    ph_val instead = x;
+    for (int i = 1; i < m->frames; i++) instead = ph_concat(p, 1, instead, x);
+    ph_val before = ph_axpby(p, m->fresh, instead, m->kept, bank);
+    ph_store(p, bank,
+             m->frames == 1
+                 ? x
+                 : ph_concat(p, 1, x, ph_slice(p, before, 1, 0, t * (m->frames - 1))));
+    return ph_concat(p, 1, x, before);
+}
+
 static ph_val attention(struct ph_prog *p, const struct ph_unet_blocks *b, const char *name,
                         ph_val x, ph_val from, int heads)
 {
@@ -40,6 +61,10 @@ static ph_val attention(struct ph_prog *p, const struct ph_unet_blocks *b, const
     ph_val q = ph_layer_linear(p, x, "to_q", channels, PH_NO_BIAS);
     ph_val k = ph_layer_linear(p, from, "to_k", channels, PH_NO_BIAS);
     ph_val v = ph_layer_linear(p, from, "to_v", channels, PH_NO_BIAS);
+    if (b->memory && from == x) {
+        k = remember(p, b->memory, "k", k);
+        v = remember(p, b->memory, "v", v);
+    }
     x = ph_attend(p, q, k, v, (struct ph_attention){ .heads = heads });
     x = tap(p, b, ph_layer_linear(p, x, "to_out.0", channels, 0));
     ph_leave(p);

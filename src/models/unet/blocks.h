@@ -8,9 +8,10 @@
 
 struct ph_unet_blocks {
     const struct ph_unet_config *c;
-    ph_val time;     // [n, 4 channels[0]], activated
-    ph_val text;     // [n, t, text_channels]
-    const char *tap; // prefix of taps
+    ph_val time;                         // [n, 4 channels[0]], activated
+    ph_val text;                         // [n, t, text_channels]
+    const char *tap;                     // prefix of taps
+    const struct ph_unet_memory *memory; // NULL = none
 };
 
 struct ph_unet_skips {

@@ -19,7 +19,9 @@ ph_val ph_unet_predict(struct ph_prog *p, const struct ph_unet_config *c,
                        const struct ph_unet_in *in)
 {
     ph_val time = ph_unet_embed_time(p, c, in, "");
-    struct ph_unet_blocks b = { .c = c, .time = time, .text = in->text, .tap = "" };
+    struct ph_unet_blocks b = {
+        .c = c, .time = time, .text = in->text, .tap = "", .memory = in->memory
+    };
     struct ph_unet_skips skips = { .count = 1 };
     ph_val x = ph_layer_conv3(p, in->sample, "conv_in", c->channels[0]);
     skips.value[0] = ph_layer_tap(p, "", "conv_in", x);

@@ -39,13 +39,24 @@ struct ph_residuals {
     ph_val mid;
 };
 
+// Attention that sees the pictures before (StreamV2V, arXiv 2405.15757, section 4.1): keys and
+// values of every self-attention stay in states "<layer>.k" and "<layer>.v", and the next run
+// attends to its own and to them. Rows keep to themselves.
+struct ph_unet_memory {
+    int frames; // how many runs stay in view
+    ph_val fresh,
+        kept; // [n] each: 1 and 0 when there is no run before: the run stands in for it,
+              // which leaves attention as it is without memory; else 0 and 1
+};
+
 struct ph_unet_in {
     ph_val sample;   // [n, in_channels, h, w]; any h and w of at least 1
     ph_val timestep; // [n], one a row
     ph_val text;     // [n, t, text_channels]
     ph_val pooled;   // [n, pooled_channels]; only with added_channels
     ph_val time_ids; // [n, 6]: original height, width, crop top, left, target height, width
-    const struct ph_residuals *control; // NULL = none
+    const struct ph_residuals *control;  // NULL = none
+    const struct ph_unet_memory *memory; // NULL = none
 };
 
 // -> [n, out_channels, h, w]: the model's prediction (epsilon or v, as it was trained).
