@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "cli.h"
 
+#include "core/quiet_wait.h"
 #include "core/nearest.h"
 
 #include <signal.h>
@@ -10,8 +11,8 @@
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_serve, &cli_run,    &cli_nodes, &cli_doctor,      &cli_top, &cli_trace,
-    &cli_bench, &cli_replay, &cli_help,  &cli_completions, NULL,
+    &cli_serve, &cli_run,   &cli_generate, &cli_models, &cli_nodes,       &cli_doctor, &cli_top,
+    &cli_trace, &cli_bench, &cli_replay,   &cli_help,   &cli_completions, NULL,
 };
 
 volatile int cli_signal;
