@@ -80,6 +80,7 @@ void bench_kernels(struct bench *b);
 void bench_runtime(struct bench *b);
 void bench_memory(struct bench *b); // of the group runtime
 void bench_nn(struct bench *b);
+void bench_attention(struct bench *b); // of the group nn
 
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all

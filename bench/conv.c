@@ -130,4 +130,5 @@ void bench_nn(struct bench *b)
         figures(b, what, linear_figures, &s, &d);
     }
     ph_device_unref(&d);
+    bench_attention(b);
 }
