@@ -32,7 +32,9 @@ static void free_viewer(struct ph_viewer *v)
 static void not_found(struct ph_rooms *house, struct ph_request *req, const char *name)
 {
     char near[64];
-    if (!name || !*name)
+    if (!ph_request_authorized(req)) // a stranger is not told how the rooms are called
+        ph_reply_error(req, 401, "token", "a token is needed: Authorization: Bearer …");
+    else if (!name || !*name)
         ph_reply_error(req, 404, "room", "there is no room yet");
     else if (ph_rooms_nearest(house, name, near))
         ph_reply_error(req, 404, "room", "there is no room \"%.60s\", did you mean \"%s\"?",

@@ -170,14 +170,16 @@ static struct given token_given(const struct ph_request *req)
     return g;
 }
 
-// False when an answer is under way.
+// False when an answer is under way. Only what becomes a WebSocket may show its token later: the
+// headers that ask for one are not enough, any request can have them.
 static bool check_token(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct given g = token_given(req);
+    bool later = req->upgrade && req->route && req->route->ws;
     ph_err ret = ph_token_check(c, g.at, g.len);
     req->authorized = ret == PH_OK;
-    if (ret == PH_OK || (ret == PH_MORE && req->upgrade)) return true;
+    if (ret == PH_OK || (ret == PH_MORE && later)) return true;
     if (ret == PH_MORE)
         ph_request_refuse(req, 401, PH_REFUSED_AUTH, "token",
                           "a token is needed: Authorization: Bearer …");
@@ -451,6 +453,11 @@ const char *ph_request_header(const struct ph_request *req, const char *name)
     for (int i = 0; i < req->http.headers; i++)
         if (!strcasecmp(req->http.header[i].name, name)) return req->http.header[i].value;
     return NULL;
+}
+
+bool ph_request_authorized(const struct ph_request *req)
+{
+    return req->authorized;
 }
 
 const void *ph_request_body(const struct ph_request *req, size_t *size)

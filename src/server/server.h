@@ -155,6 +155,9 @@ const char *ph_request_header(const struct ph_request *req, const char *name);
 const void *ph_request_body(const struct ph_request *req, size_t *size); // NUL-terminated
 // The body as a JSON object. NULL = it was none and 400 has been sent. Freed with the request.
 const struct ph_json *ph_request_json(struct ph_request *req);
+// Whether it came with the right token, or none is needed. A WebSocket may show it later; nobody is
+// asked for it on an open route.
+bool ph_request_authorized(const struct ph_request *req);
 // Whether a WebSocket client offers that subprotocol.
 bool ph_request_offers(const struct ph_request *req, const char *subprotocol);
 

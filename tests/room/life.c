@@ -276,3 +276,19 @@ TEST(a_token_is_wanted_for_all_but_the_page_and_health)
     client_close(&c);
     house_stop(&h);
 }
+
+TEST(who_shows_no_token_learns_no_name_of_a_room)
+{
+    struct house h;
+    struct client c;
+    house_start(&h, GRAPH, &(struct ph_rooms_params){ .token = "0123456789abcdefghij" });
+    client_open(&c, h.port);
+    CHECK_INT(ws_open(&c, "/ws/stream?room=dema", NULL), ==, 401);
+    client_close(&c);
+    client_open(&c, h.port);
+    CHECK_INT(
+        ws_open(&c, "/ws/stream?room=dema", "Authorization: Bearer 0123456789abcdefghij\r\n"),
+        ==, 404);
+    client_close(&c);
+    house_stop(&h);
+}

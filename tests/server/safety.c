@@ -149,6 +149,23 @@ TEST(a_token_is_asked_for_everywhere_but_on_open_routes)
     fixture_stop(&f);
 }
 
+TEST(headers_that_ask_for_a_websocket_open_no_other_route_without_a_token)
+{
+    static const char upgrade[] = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
+    static const char *const paths[] = { "/hello", "/api/v1/things/x", "/later", "/stream.mjpg",
+                                         "/nothing" };
+    struct fixture f;
+    fixture_start(&f, &(struct ph_server_params){ .token = TOKEN });
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        CHECK_INT(get_with(f.port, paths[i], upgrade), ==, 401);
+    CHECK_INT(get_with(f.port, "/open", upgrade), ==, 200);
+    CHECK_INT(get_with(f.port, "/hello",
+                       "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+                       "Authorization: Bearer " TOKEN "\r\n"),
+              ==, 200);
+    fixture_stop(&f);
+}
+
 TEST(a_wrong_token_is_answered_late_and_holds_up_nobody)
 {
     struct fixture f;
