@@ -65,6 +65,7 @@ static void probe_all(struct doctor *d)
     probe_machine(d);
     doctor_probe_media(d);
     doctor_probe_devices(d);
+    doctor_probe_models(d);
     doctor_probe_server(d);
 }
 
@@ -168,7 +169,7 @@ static void print_findings(const struct doctor *d)
 
 static int run_doctor(struct cli_args *args)
 {
-    struct doctor d = { .port = (int) cli_int(args, "port") };
+    struct doctor d = { .port = (int) cli_int(args, "port"), .gates = true };
     probe_all(&d);
     int status = count_missing(&d) ? CLI_MISSING : CLI_OK;
     if (!cli_flag(args, "json")) {

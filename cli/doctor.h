@@ -26,7 +26,8 @@ struct doctor_finding {
 struct doctor {
     struct doctor_finding found[DOCTOR_MAX];
     int count;
-    int port; // that the server would use; 0 = do not try
+    int port;   // that the server would use; 0 = do not try
+    bool gates; // measure what precisions cost in quality: about a second
 };
 
 // package may be NULL.
@@ -36,6 +37,7 @@ void doctor_add(struct doctor *d, const char *section, const char *name,
 
 void doctor_probe_media(struct doctor *d);   // jpeg, png, FFmpeg, fonts
 void doctor_probe_devices(struct doctor *d); // cameras, displays, GPUs
+void doctor_probe_models(struct doctor *d);  // what runs models, precisions, the shelf
 void doctor_probe_server(struct doctor *d);  // TLS, port, state folder
 
 // The whole of it, as `doctor --json` and GET /api/v1/devices give it; free it. NULL: no memory.

@@ -324,8 +324,8 @@ TEST(doctor_fits_one_screen_and_its_json_parses)
     const struct ph_json *report = parse_json(o->out),
                          *sections = ph_json_get(report, "sections");
     CHECK(ph_json_bool(ph_json_get(report, "ok"), false) == (status == 0));
-    static const char *const names[] = { "machine", "pictures", "video", "text",
-                                         "cameras", "displays", "gpus",  "server" };
+    static const char *const names[] = { "machine",  "pictures", "video",  "text",  "cameras",
+                                         "displays", "gpus",     "models", "server" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!ph_json_get(sections, names[i])) TEST_FAIL("no section %s", names[i]);
 }

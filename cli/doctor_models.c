@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+// What runs models here, what each precision costs in quality, and what models there are.
+#include "cli.h"
+#include "doctor.h"
+
+#include "config.h"
+#include "core/tree.h"
+#include "models/gate.h"
+#include "models/shelf.h"
+
+static const char *why_auto(enum ph_precision precision)
+{
+    return precision == PH_PRECISION_BF16 ? "the processor multiplies bf16"
+                                          : "the processor has no bf16";
+}
+
+static void probe_gates(struct doctor *d, struct ph_device *device)
+{
+    struct ph_gate gates[PH_GATES];
+    struct ph_fault fault = { 0 };
+    enum ph_precision taken = ph_precision_resolve(PH_PRECISION_AUTO);
+    if (ph_gates_run(device, gates, &fault) < 0) {
+        doctor_add(d, "models", "quality", DOCTOR_MISSING, NULL, "not measured: %s",
+                   fault.message);
+        return;
+    }
+    for (int i = 0; i < PH_GATES; i++)
+        doctor_add(d, "models", ph_precision_name(gates[i].precision),
+                   gates[i].passed ? DOCTOR_OK : DOCTOR_MISSING, NULL,
+                   "PSNR %.0f dB against f32 (gate %.0f)%s", gates[i].psnr_db, gates[i].gate_db,
+                   gates[i].passed ? "" : ": choose another precision");
+    doctor_add(d, "models", "auto", DOCTOR_OK, NULL, "takes %s: %s", ph_precision_name(taken),
+               why_auto(taken));
+}
+
+static void probe_shelf(struct doctor *d)
+{
+    void *tree = ph_tree_alloc(NULL, 1);
+    const struct ph_shelved *list = tree ? ph_shelf_list(tree) : NULL;
+    int count = 0;
+    while (list && list[count].name) count++;
+    if (count)
+        doctor_add(d, "models", "folder", DOCTOR_OK, NULL, "%d model%s in %s", count,
+                   count == 1 ? "" : "s", ph_shelf_folder());
+    else
+        doctor_add(d, "models", "folder", DOCTOR_NONE, NULL,
+                   "none yet: phosphene models pull sd-turbo");
+    ph_tree_free(tree);
+}
+
+void doctor_probe_models(struct doctor *d)
+{
+    struct ph_fault fault = { 0 };
+    struct ph_device *device = NULL;
+    if (ph_device_open(NULL, &device, &fault) < 0) {
+        doctor_add(d, "models", "device", DOCTOR_MISSING, NULL, "%s", fault.message);
+    } else {
+        bool slow = !PH_HAVE_ONEDNN;
+        doctor_add(d, "models", "device", slow ? DOCTOR_MISSING : DOCTOR_OK, "libdnnl-dev",
+                   "%s%s", ph_device_name(device), slow ? ": slow without oneDNN" : "");
+        if (d->gates) probe_gates(d, device);
+    }
+    ph_device_unref(&device);
+#if PH_HAVE_CURL
+    doctor_add(d, "models", "pull", DOCTOR_OK, NULL, "libcurl");
+#else
+    doctor_add(d, "models", "pull", DOCTOR_MISSING, "libcurl4-openssl-dev",
+               "built without libcurl: models must be fetched by other means");
+#endif
+    probe_shelf(d);
+}

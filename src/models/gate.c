@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MIT
+#include "models/gate.h"
+
+#include "core/tree.h"
+#include "models/model.h"
+#include "nn/rng.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SIDE     64 // pixels
+#define CHANNELS 4  // of a latent
+#define TEXT     64
+#define TOKENS   16
+
+// A TAESD and a UNet of SD-Turbo's kind, thin and short.
+static const char tiny_autoencoder[] =
+    "{\"_class_name\": \"AutoencoderTiny\", \"act_fn\": \"relu\", \"in_channels\": 3,"
+    " \"out_channels\": 3, \"latent_channels\": 4, \"latent_magnitude\": 3,"
+    " \"latent_shift\": 0.5, \"scaling_factor\": 1.0, \"upsampling_scaling_factor\": 2,"
+    " \"encoder_block_out_channels\": [32, 32, 32, 32], \"num_encoder_blocks\": [1, 1, 1, 1],"
+    " \"decoder_block_out_channels\": [32, 32, 32, 32], \"num_decoder_blocks\": [1, 1, 1, 1]}";
+static const char tiny_unet[] =
+    "{\"_class_name\": \"UNet2DConditionModel\", \"act_fn\": \"silu\", \"in_channels\": 4,"
+    " \"out_channels\": 4, \"sample_size\": 8, \"block_out_channels\": [32, 64],"
+    " \"down_block_types\": [\"CrossAttnDownBlock2D\", \"DownBlock2D\"],"
+    " \"up_block_types\": [\"UpBlock2D\", \"CrossAttnUpBlock2D\"],"
+    " \"attention_head_dim\": [1, 2], \"cross_attention_dim\": 64, \"norm_num_groups\": 8,"
+    " \"norm_eps\": 1e-05, \"layers_per_block\": 1, \"flip_sin_to_cos\": true,"
+    " \"freq_shift\": 0, \"downsample_padding\": 1, \"use_linear_projection\": true}";
+
+struct gating {
+    struct ph_device *device;
+    struct ph_module *autoencoder, *unet;
+    void *tree; // of all below
+    float *image, *text, *timestep;
+    struct ph_fault *fault;
+};
+
+// What one precision gives.
+struct given {
+    float *latent, *prediction, *painted, *picture;
+};
+
+// ------------------------------------------------------------------------------ models
+static ph_err write_config(const char *path, const char *text, struct ph_fault *fault)
+{
+    FILE *f = fopen(path, "we");
+    bool ok = f && fputs(text, f) >= 0;
+    if (f && fclose(f)) ok = false;
+    return ok ? PH_OK : ph_fail(fault, PH_EIO, "path", "%s: %s", path, strerror(errno));
+}
+
+// Files that are gone from the folder stay readable through their mapping.
+static ph_err make_module(const char *folder, const char *config, uint64_t seed,
+                          struct ph_module **out, struct ph_fault *fault)
+{
+    struct ph_module *described = NULL;
+    char path[512], weights[512];
+    snprintf(path, sizeof path, "%s/config.json", folder);
+    snprintf(weights, sizeof weights, "%s/diffusion_pytorch_model.safetensors", folder);
+    ph_err ret;
+    PH_TRY(write_config(path, config, fault));
+    PH_TRY(ph_module_describe(folder, &described, fault));
+    PH_TRY(ph_module_write_random(described, folder, PH_F32, seed, fault));
+    PH_TRY(ph_module_open(folder, out, fault));
+fail:
+    ph_module_close(&described);
+    unlink(path);
+    unlink(weights);
+    return ret;
+}
+
+static ph_err make_models(struct gating *g)
+{
+    const char *tmp = getenv("TMPDIR");
+    char folder[400];
+    snprintf(folder, sizeof folder, "%.300s/phosphene-gate-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    if (!mkdtemp(folder))
+        return ph_fail(g->fault, PH_EIO, "path", "%s: %s", folder, strerror(errno));
+    ph_err ret = make_module(folder, tiny_autoencoder, 11, &g->autoencoder, g->fault);
+    if (ret >= 0) ret = make_module(folder, tiny_unet, 12, &g->unet, g->fault);
+    rmdir(folder);
+    return ret;
+}
+
+// ------------------------------------------------------------------------------ inputs
+static float *noise(void *tree, uint64_t stream, int64_t n)
+{
+    float *x = ph_new(tree, float, (size_t) n);
+    if (x) ph_rng_normal(1, stream, 0, n, x);
+    return x;
+}
+
+// Soft shapes and edges, in [-1, 1].
+static float *draw_image(void *tree)
+{
+    float *x = ph_new(tree, float, 3 * SIDE * SIDE);
+    for (int i = 0; x && i < 3 * SIDE * SIDE; i++) {
+        int c = i / (SIDE * SIDE), row = i / SIDE % SIDE, column = i % SIDE;
+        float wave = sinf((float) (row * (c + 1)) * 0.11f) * cosf((float) column * 0.07f);
+        bool inside = row > 20 && row < 44 && column > 24 && column < 52;
+        x[i] = inside ? 0.6f - 0.5f * (float) c : 0.8f * wave;
+    }
+    return x;
+}
+
+static bool make_inputs(struct gating *g)
+{
+    g->tree = ph_tree_alloc(NULL, 1);
+    if (!g->tree) return false;
+    g->image = draw_image(g->tree);
+    g->text = noise(g->tree, 2, TOKENS * TEXT);
+    g->timestep = ph_new(g->tree, float, 1);
+    if (g->timestep) *g->timestep = 499;
+    return g->image && g->text && g->timestep;
+}
+
+// ------------------------------------------------------------------------------ runs
+struct port {
+    const char *name;
+    float *data;
+    int64_t count;
+};
+
+static struct ph_tensor floats(const struct port *port)
+{
+    return (struct ph_tensor){
+        .dtype = PH_F32, .rank = 1, .dim = { port->count }, .data = port->data
+    };
+}
+
+// Inputs end with a NULL name.
+static ph_err run_part(struct gating *g, enum ph_precision precision, const struct ph_module *m,
+                       int part, const struct port *in, struct port out)
+{
+    static const struct ph_module_size size = { .height = SIDE,
+                                                .width = SIDE,
+                                                .tokens = TOKENS };
+    struct ph_plan_params params = { g->device, precision, 0 };
+    struct ph_plan *plan = NULL;
+    struct ph_prog *p = NULL;
+    struct ph_tensor t;
+    ph_err ret;
+    PH_TRY(ph_prog_create(&p));
+    ph_module_record(p, m, part, &size, NULL);
+    PH_TRY(ph_plan_create(p, &params, &plan, g->fault));
+    for (; in->name; in++) {
+        t = floats(in);
+        PH_TRY(ph_plan_write(plan, in->name, &t));
+    }
+    PH_TRY(ph_plan_run(plan));
+    t = floats(&out);
+    PH_TRY(ph_plan_read(plan, out.name, &t));
+fail:
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+    return ret;
+}
+
+static ph_err run_all(struct gating *g, enum ph_precision precision, struct given *out)
+{
+    const int64_t pixels = 3 * SIDE * SIDE, latents = CHANNELS * SIDE * SIDE / 64;
+    out->latent = ph_new(g->tree, float, latents);
+    out->picture = ph_new(g->tree, float, pixels);
+    out->prediction = ph_new(g->tree, float, latents);
+    out->painted = ph_new(g->tree, float, latents);
+    if (!out->latent || !out->picture || !out->prediction || !out->painted) return PH_ENOMEM;
+    const struct port encode[] = { { "image", g->image, pixels }, { 0 } };
+    const struct port decode[] = { { "latent", out->painted, latents }, { 0 } };
+    const struct port predict[] = { { "sample", out->latent, latents },
+                                    { "timestep", g->timestep, 1 },
+                                    { "text", g->text, TOKENS * TEXT },
+                                    { 0 } };
+    ph_err ret;
+    PH_TRY(run_part(g, precision, g->autoencoder, 0, encode,
+                    (struct port){ "latent", out->latent, latents }));
+    PH_TRY(run_part(g, precision, g->unet, 0, predict,
+                    (struct port){ "prediction", out->prediction, latents }));
+    for (int64_t i = 0; i < latents; i++)
+        out->painted[i] = 0.5f * (out->latent[i] + out->prediction[i]);
+    PH_TRY(run_part(g, precision, g->autoencoder, 1, decode,
+                    (struct port){ "image", out->picture, pixels }));
+fail:
+    return ret;
+}
+
+// ------------------------------------------------------------------------------ verdicts
+static double sum_of_squares(const float *a, const float *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double) a[i] - (b ? (double) b[i] : 0);
+        sum += d * d;
+    }
+    return sum;
+}
+
+// The peak is the range of what f32 gives: a random model's picture has no range of its own.
+static double psnr(const float *want, const float *got, int64_t n)
+{
+    float low = want[0], high = want[0];
+    for (int64_t i = 1; i < n; i++) {
+        low = fminf(low, want[i]);
+        high = fmaxf(high, want[i]);
+    }
+    double range = (double) high - (double) low;
+    return 10 * log10(range * range * (double) n / (sum_of_squares(want, got, n) + 1e-30));
+}
+
+static void judge(struct ph_gate *gate, const struct given *want, const struct given *got)
+{
+    const int64_t latents = CHANNELS * SIDE * SIDE / 64;
+    gate->psnr_db = psnr(want->picture, got->picture, 3 * SIDE * SIDE);
+    gate->rel_l2 = sqrt(sum_of_squares(want->prediction, got->prediction, latents) /
+                        (sum_of_squares(want->prediction, NULL, latents) + 1e-30));
+    gate->passed = gate->psnr_db >= gate->gate_db; // not when it is no number
+}
+
+ph_err ph_gates_run(struct ph_device *device, struct ph_gate gates[PH_GATES],
+                    struct ph_fault *fault)
+{
+    static const struct ph_gate all[PH_GATES] = {
+        { .precision = PH_PRECISION_BF16, .gate_db = PH_GATE_BF16_DB },
+        { .precision = PH_PRECISION_I8, .gate_db = PH_GATE_INT8_DB },
+        { .precision = PH_PRECISION_Q4, .gate_db = PH_GATE_Q4_DB },
+    };
+    struct ph_fault own;
+    struct gating g = { .device = device, .fault = fault ? fault : &own };
+    struct given want, got;
+    ph_err ret;
+    memcpy(gates, all, sizeof all);
+    g.fault->code = PH_OK;
+    PH_TRY(make_models(&g));
+    PH_TRY(make_inputs(&g) ? PH_OK : PH_ENOMEM);
+    PH_TRY(run_all(&g, PH_PRECISION_F32, &want));
+    for (int i = 0; i < PH_GATES; i++) {
+        PH_TRY(run_all(&g, gates[i].precision, &got));
+        judge(&gates[i], &want, &got);
+    }
+fail:
+    if (ret < 0 && !g.fault->code) ph_fail(g.fault, ret, "", "%s", ph_strerror(ret));
+    ph_module_close(&g.autoencoder);
+    ph_module_close(&g.unet);
+    ph_tree_free(g.tree);
+    return ret;
+}
