@@ -223,17 +223,22 @@ static bool asleep(struct ph_room *room)
     return rates.asleep;
 }
 
-static ph_err push(struct ph_room *room, struct ph_frame **f, struct ph_fault *fault)
+// The node that takes pictures; "" while the room opens.
+static ph_err find_inlet(struct ph_room *room, char node[PH_NAME_MAX], struct ph_fault *fault)
 {
-    char node[PH_NAME_MAX];
-    ph_err ret = PH_OK;
     pthread_mutex_lock(&room->view_lock);
-    memcpy(node, room->browser, sizeof node);
+    memcpy(node, room->browser, PH_NAME_MAX);
     pthread_mutex_unlock(&room->view_lock);
-    if (!node[0] && atomic_load(&room->state) == PH_ROOM_OPEN)
-        return ph_fail(fault, PH_ENOENT, "source",
-                       "the room \"%s\" takes no pictures: its source is not \"browser\"",
-                       room->name);
+    if (node[0] || atomic_load(&room->state) != PH_ROOM_OPEN) return PH_OK;
+    return ph_fail(fault, PH_ENOENT, "source",
+                   "the room \"%s\" takes no pictures: its source is not \"browser\"",
+                   room->name);
+}
+
+static ph_err push(struct ph_room *room, const char *node, struct ph_frame **f,
+                   struct ph_fault *fault)
+{
+    ph_err ret = PH_OK;
     pthread_rwlock_rdlock(&room->graph_lock);
     ph_view_keep_early(room, *f);
     if (room->graph && node[0] && !asleep(room)) ret = ph_graph_push(room->graph, node, f);
@@ -251,15 +256,18 @@ static ph_err publish(struct ph_viewer *v, const void *bytes, size_t size,
     const struct ph_jpeg_limits limits = { l->picture_bytes, l->picture_side, l->picture_side,
                                            0 };
     struct ph_frame *f = NULL;
+    char node[PH_NAME_MAX];
     int width, height;
     ph_err ret = ph_jpeg_check(bytes, size, &limits, &width, &height, fault);
+    // who sends where nobody takes it keeps no place from others
+    if (ret == PH_OK) ret = find_inlet(v->room, node, fault);
     if (ret < 0) return ret;
     if (!may_publish(house, v->id, ph_now_ns()))
         return ph_fail(fault, PH_ELIMIT, "source",
                        "at most %d clients may send pictures at once", l->publishers);
     if ((ret = make_packet(bytes, size, width, height, &f)) < 0)
         return ph_fail(fault, ret, "source", "%s", ph_strerror(ret));
-    ret = push(v->room, &f, fault);
+    ret = push(v->room, node, &f, fault);
     ph_frame_unref(&f);
     return ret;
 }

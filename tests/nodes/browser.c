@@ -92,7 +92,7 @@ TEST(d2_22_a_bad_picture_is_named_and_dropped_and_the_next_one_is_shown)
     run_close(&r);
 }
 
-TEST(a_picture_larger_than_4096_is_refused_by_its_header_alone)
+TEST(a_picture_larger_than_16384_is_refused_by_its_header_alone)
 {
     run_open(&r, "browser -> live");
     struct ph_frame *f = packet(64, 48, 0xff0000ff);
@@ -103,7 +103,7 @@ TEST(a_picture_larger_than_4096_is_refused_by_its_header_alone)
     }
     push(f, 1, 0.1);
     CHECK_INT(r.count, ==, 0);
-    CHECK_HAS(r.problem, "4096");
+    CHECK_HAS(r.problem, "16384");
     run_close(&r);
 }
 

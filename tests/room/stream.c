@@ -508,6 +508,45 @@ TEST(one_more_publisher_than_allowed_is_turned_away)
     house_stop(&h);
 }
 
+TEST(who_sends_to_a_room_that_takes_no_pictures_keeps_no_place_from_others)
+{
+    struct house h;
+    struct client idle, camera;
+    size_t size;
+    uint8_t *jpeg = encode_solid(16, 16, 200, 30, 30, &size);
+    house_start(&h, CAMERA, &(struct ph_rooms_params){ .limits = { .publishers = 1 } });
+    EXPECT(201, &h, "POST", "/api/v1/rooms", "{\"name\":\"ball\",\"graph\":\"" BALL "\"}");
+    watch(&h, &idle, "/ws/stream?room=ball");
+    ws_send_raw(&idle, 0x82, true, jpeg, size);
+    EXPECT_ERROR(&idle, "takes no pictures");
+    watch(&h, &camera, "/ws/stream");
+    ws_send_raw(&camera, 0x82, true, jpeg, size);
+    struct sight s = next_sight(&camera);
+    CHECK(is_color(&s.shot, 200, 30, 30));
+    shot_free(&s.shot);
+    free(jpeg);
+    client_close(&idle);
+    client_close(&camera);
+    house_stop(&h);
+}
+
+TEST(a_picture_may_be_as_large_as_the_owner_of_the_server_allows)
+{
+    struct house h;
+    struct client c;
+    size_t size;
+    uint8_t *jpeg = encode_solid(4200, 16, 200, 30, 30, &size);
+    house_start(&h, CAMERA, &(struct ph_rooms_params){ .limits = { .picture_side = 5000 } });
+    watch(&h, &c, "/ws/stream");
+    ws_send_raw(&c, 0x82, true, jpeg, size);
+    struct sight s = next_sight(&c);
+    CHECK_INT(s.shot.width, ==, 4200);
+    shot_free(&s.shot);
+    free(jpeg);
+    client_close(&c);
+    house_stop(&h);
+}
+
 TEST(mjpeg_and_single_frames_come_also_from_a_room_that_slept)
 {
     struct house h;

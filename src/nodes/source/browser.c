@@ -40,13 +40,18 @@ static ph_err bad(struct ph_node *n, struct browser *p, const char *why)
     return PH_EFORMAT;
 }
 
+// What any server lets in at most; its own limits are checked where the picture comes in.
+static const struct ph_jpeg_limits most = { .bytes = 256u << 20,
+                                            .width = 16384,
+                                            .height = 16384 };
+
 static ph_err decode(struct ph_node *n, struct browser *p, const struct ph_packet *packet,
                      struct ph_frame **out)
 {
     struct ph_fault fault;
     int w, h;
     if (packet->codec != PH_JPEG) return bad(n, p, "it is not a JPEG packet");
-    ph_err ret = ph_jpeg_check(packet->data, packet->size, NULL, &w, &h, &fault);
+    ph_err ret = ph_jpeg_check(packet->data, packet->size, &most, &w, &h, &fault);
     if (ret < 0) return bad(n, p, fault.message);
     if ((ret = ph_frame_picture(ph_node_pool(n), PH_RGBA, w, h, out)) < 0) return ret;
     struct ph_picture *pic = &(*out)->picture;
