@@ -194,15 +194,18 @@ ph_err ph_module_open_unchecked(const char *path, struct ph_module **out,
     return ret;
 }
 
+// An issue's name is gone when the comparison ends.
 struct first {
-    struct ph_tensor_issue issue;
+    char name[256], message[448];
     int seen;
 };
 
 static void keep_first(void *arg, const struct ph_tensor_issue *issue)
 {
     struct first *first = arg;
-    if (!first->seen++) first->issue = *issue;
+    if (first->seen++) return;
+    snprintf(first->name, sizeof first->name, "%s", issue->name);
+    snprintf(first->message, sizeof first->message, "%s", issue->message);
 }
 
 ph_err ph_module_open(const char *path, struct ph_module **out, struct ph_fault *fault)
@@ -212,11 +215,10 @@ ph_err ph_module_open(const char *path, struct ph_module **out, struct ph_fault 
     PH_TRY(ph_module_open_unchecked(path, out, fault));
     int issues = ph_module_check(*out, keep_first, &first, fault);
     PH_TRY(issues < 0 ? issues : PH_OK);
-    if (issues == 1)
-        PH_TRY(ph_fail(fault, PH_EFORMAT, first.issue.name, "%s", first.issue.message));
+    if (issues == 1) PH_TRY(ph_fail(fault, PH_EFORMAT, first.name, "%s", first.message));
     if (issues > 1)
-        PH_TRY(ph_fail(fault, PH_EFORMAT, first.issue.name, "%.380s (and %d more tensors)",
-                       first.issue.message, issues - 1));
+        PH_TRY(ph_fail(fault, PH_EFORMAT, first.name, "%.380s (and %d more tensors)",
+                       first.message, issues - 1));
     return PH_OK;
 fail:
     ph_module_close(out);

@@ -97,8 +97,8 @@ enum ph_tensor_trouble {
 };
 struct ph_tensor_issue {
     enum ph_tensor_trouble trouble;
-    const char *name, *file;
-    char message[448]; // one sentence with both shapes
+    const char *name, *file; // during the call alone
+    char message[448];       // one sentence with both shapes
 };
 // Every tensor that is not as the config wants it, to each() (may be NULL); how many, or a negative
 // error (out of memory).

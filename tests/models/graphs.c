@@ -299,6 +299,9 @@ TEST(a_vae_with_old_attention_names_decodes_the_same)
     }
     CHECK_INT(n, ==, 3 * 12 * 16);
     CHECK(memcmp(got[0], got[1], sizeof(float) * (size_t) n) == 0);
+    free(got[0]);
+    free(got[1]);
+    free(latent);
     ph_weights_unref(&old);
     ph_module_close(&m);
 }
