@@ -91,7 +91,7 @@ static ph_err first_pipeline(char path[PH_SHELF_PATH_MAX], struct ph_fault *faul
     describe_shelves(where, sizeof where);
     if (ret == PH_ENOENT)
         ph_fail(fault, ret, "model",
-                "there is no model in %s: `phosphene models pull stabilityai/sd-turbo` gets "
+                "there is no model in %s: `phosphene models pull sd-turbo` gets "
                 "one, model=DIR names another folder",
                 where);
     return ret == PH_ENOMEM ? ph_fail(fault, ret, "model", "out of memory") : ret;
@@ -117,8 +117,8 @@ ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_f
     describe_shelves(where, sizeof where);
     return ph_fail(fault, PH_ENOENT, "model",
                    "there is no model \"%.100s\" in %s: `phosphene models list` shows what is "
-                   "here, `phosphene models pull %s%.60s` may get it",
-                   name, where, strchr(name, '/') ? "" : "OWNER/", name);
+                   "here, `phosphene models pull` what there is to get",
+                   name, where);
 }
 
 // --- a style

@@ -40,6 +40,19 @@ def case(function):
     return function
 
 
+class Skip(Exception):
+    """What a case needs is not here."""
+
+
+def small_model():
+    here = os.path.dirname(os.path.abspath(__file__))
+    golden = os.environ.get("PH_GOLDEN") or os.path.join(here, "../../../shared/golden")
+    folder = os.path.abspath(os.path.join(golden, "diffusion/models/pipe_sd15_tiny"))
+    if not os.path.exists(os.path.join(folder, "model_index.json")):
+        raise Skip(f"no {folder}")
+    return folder
+
+
 def check(truth, words):
     if not truth:
         raise Failure(words)
@@ -565,6 +578,37 @@ def without_its_token_the_page_asks_for_it(make):
         studio.live()
 
 
+@case
+def a_prompt_that_is_typed_paints_another_picture(make):
+    graph = ("pattern bars size=128x128 fps=8 id=off => paint: diffusion \"a cat\" "
+             f"precision=f32 device=cpu:threads=1 model={small_model()} => jpeg q=90 -> live")
+    with make(graph) as studio:
+        page = studio.page
+        page.open(studio.server.address)
+        studio.live(60)
+        page.click(".graph [data-node=paint]")
+        page.wait("document.querySelector('#knob-paint-prompt').value === 'a cat'")
+        before = studio.pixels()
+        check(before.width == 128 and before.height == 128, "the painting has another size")
+        page.fill("#knob-paint-prompt", "a lighthouse in a storm | an oil painting:0.4")
+        page.key("Enter")
+        words = page.wait("""[...document.querySelectorAll('.knob[data-state="ack"]')]
+            .map(knob => knob.querySelector('.knob-state').textContent)[0]""", 30)
+        check(words.startswith("frame "), f"beside the knob: {words}")
+        studio.until(lambda p: p.rgba != before.rgba, "the picture stays as it was", 30)
+        check(studio.server.value("paint", "prompt").startswith("a lighthouse"),
+              "the server has another prompt")
+        node = studio.server.call("GET", "/api/v1/rooms/demo")["nodes"][1]
+        check(node["model"]["name"] == "pipe_sd15_tiny" and node["model"]["deviceMs"]["mean"] > 0,
+              f"the room says of its model: {node.get('model')}")
+        # What cannot be is told, and the picture goes on.
+        studio.server.call("PATCH", "/api/v1/rooms/demo/params",
+                           {"node": "paint", "values": {"size": "65x64"}})
+        page.wait("document.body.textContent.includes('multiple of 8')", 30)
+        studio.shot("painting")
+        studio.quiet()
+
+
 def main():
     program, output, *names = sys.argv[1:]
     chromium = find()
@@ -588,6 +632,8 @@ def main():
         try:
             run(make)
             print(f"ok {number} - {run.__name__}", flush=True)
+        except Skip as reason:
+            print(f"ok {number} - {run.__name__} # SKIP {reason}", flush=True)
         except Exception as error:  # whatever it was, the next case runs
             failed += 1
             tell(error, made)
