@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "nn/cpu/attn.h"
+#include "nn/cpu/transpose.h"
 #include "nn/tensor_simd.h"
 
 #define MR 6
@@ -74,32 +75,6 @@ INLINE __m512i load32(enum ph_dtype type, const void *row, int64_t i, int64_t n)
                        _mm512_maskz_loadu_ps((__mmask16) (m >> 16), x + 16));
 }
 
-// Rows and columns of 16 x 16 dwords change places.
-INLINE void transpose(__m512i r[16])
-{
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 8; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-    }
-}
-
 INLINE const void *element(const struct ph_place *p, int64_t i)
 {
     return (const char *) p->data + i * (p->dtype == PH_BF16 ? 2 : 4);
@@ -159,7 +134,7 @@ static void pack_keys(const struct ph_attn_unit *u, const struct work *w, int64_
                 if (j + i >= count) continue;
                 r[i] = load32(type_of(u->k), row_of(u->k, at, h->d, w->row), 2 * p, h->d);
             }
-            transpose(r);
+            ph_transpose(r);
             uint16_t *to = w->k + ((int64_t) p * h->tile + j) * 2;
             int many = pairs - p < 16 ? pairs - p : 16;
             for (int i = 0; i < many; i++)

@@ -6,6 +6,9 @@
 
 #include "nn/cpu/attn.h"
 #include "nn/cpu/simd.h"
+#if defined(__AVX512F__)
+#include "nn/cpu/transpose.h"
+#endif
 
 #define MR 6
 // Sums live in registers only when loops over them are gone early.
@@ -80,32 +83,6 @@ static void pack_queries(const struct ph_attn_unit *u, const struct work *w)
 }
 
 #if VF == 16
-// Rows and columns of 16 x 16 change places.
-V_INLINE void transpose(__m512i r[16])
-{
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) {
-        t[i] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xdd);
-    }
-    for (int i = 0; i < 8; i++) {
-        r[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-        r[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xdd);
-    }
-}
-
 // Elements [e, e + 16) of 16 keys.
 static void pack_block(const float *const key[16], int e, int d, float *to, int64_t tile)
 {
@@ -113,7 +90,7 @@ static void pack_block(const float *const key[16], int e, int d, float *to, int6
     for (int i = 0; i < 16; i++)
         r[i] = key[i] ? _mm512_maskz_loadu_epi32(v_first(d - e), key[i] + e)
                       : _mm512_setzero_si512();
-    transpose(r);
+    ph_transpose(r);
     for (int i = 0; i < 16 && e + i < d; i++) _mm512_store_si512(to + (e + i) * tile, r[i]);
 }
 #else
@@ -205,34 +182,64 @@ static void product_wide(int vectors, bool add, const float *a, int64_t lda, con
 }
 
 // ------------------------------------------------------------------------------ softmax
-// Scores of one query to a tile, of which it sees the first `seen`, become weights in place.
-static void weigh(float *s, int tile, int64_t seen, float *max, float *sum, float *o, int dv,
-                  bool fresh)
+// Largest of a query's scores.
+V_INLINE float peak_of(const float *s, int used)
 {
-    bool whole = seen >= tile;
-    if (!whole)
-        for (int64_t j = seen < 0 ? 0 : seen; j < tile; j++) s[j] = -INFINITY;
-    vf most = v_set(-INFINITY), total = fresh ? v_set(0) : v_load(sum);
-    for (int j = 0; j < tile; j += VF) most = v_max(most, v_load(s + j));
-    float peak = v_largest(most), before = *max;
-    if (peak > before) {
-        *max = peak;
-        vf shrink = v_set(exp2f(before - peak));
-        for (int e = 0; e < dv && !fresh; e += VF) v_store(o + e, v_load(o + e) * shrink);
-        total = total * shrink;
+    vf a = v_load(s), b = v_load(s + VF);
+    for (int j = 2 * VF; j < used; j += 2 * VF) {
+        a = v_max(a, v_load(s + j));
+        b = v_max(b, v_load(s + j + VF));
     }
-    const vf from = v_set(*max);
-    for (int j = 0; j < tile; j += 2 * VF) {
+    return v_largest(v_max(a, b));
+}
+
+// A larger maximum shrinks what a query has gathered so far.
+static void raise_peak(const struct work *w, int row, float peak, bool fresh)
+{
+    float before = w->max[row], *sum = w->sum + row * VF, *o = w->o + (int64_t) row * w->dv;
+    if (fresh) v_store(sum, v_set(0));
+    if (!(peak > before)) return;
+    w->max[row] = peak;
+    if (fresh) return;
+    vf shrink = v_set(exp2f(before - peak));
+    for (int e = 0; e < w->dv; e += VF) v_store(o + e, v_load(o + e) * shrink);
+    v_store(sum, v_load(sum) * shrink);
+}
+
+// Scores s become weights in place, those from `seen` on zero; adds them to sum.
+V_INLINE void weights_of(float *s, int used, int64_t seen, float max, float *sum)
+{
+    const vf from = v_set(max);
+    vf total = v_load(sum);
+    int j = 0;
+    for (; j + 2 * VF <= seen; j += 2 * VF) {
         vf a = v_exp2(v_load(s + j) - from), b = v_exp2(v_load(s + j + VF) - from);
-        if (!whole) {
-            a = v_keep(a, v_first(seen < j ? 0 : seen - j));
-            b = v_keep(b, v_first(seen < j + VF ? 0 : seen - j - VF));
-        }
         total = total + (a + b);
         v_store(s + j, a);
         v_store(s + j + VF, b);
     }
+    for (; j < used; j += VF) {
+        vf a = v_keep(v_exp2(v_load(s + j) - from), v_first(seen < j ? 0 : seen - j));
+        total = total + a;
+        v_store(s + j, a);
+    }
     v_store(sum, total);
+}
+
+// Scores of six queries from `row` on to a tile, of which each sees the first seen[i], become
+// weights. Step by step for all six, for they wait for nothing of each other's.
+static void weigh(const struct work *w, int row, int tile, int used, const int64_t seen[MR],
+                  bool fresh)
+{
+    float peak[MR];
+    for (int i = 0; i < MR; i++) {
+        float *s = w->s + i * tile;
+        for (int64_t j = seen[i] < 0 ? 0 : seen[i]; j < used; j++) s[j] = -INFINITY;
+        peak[i] = peak_of(s, used);
+    }
+    for (int i = 0; i < MR; i++) raise_peak(w, row + i, peak[i], fresh);
+    for (int i = 0; i < MR; i++)
+        weights_of(w->s + i * tile, used, seen[i], w->max[row + i], w->sum + (row + i) * VF);
 }
 
 // ------------------------------------------------------------------------------ the unit
@@ -250,12 +257,12 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
             product_any(nv, false, w->q + (int64_t) r * h->d, h->d, w->k + j, h->tile, w->s + j,
                         h->tile, h->d);
         }
+        int64_t seen[MR];
         for (int i = 0; i < MR; i++) {
-            int row = r + i;
-            int64_t seen = ph_attn_seen(u, row < last ? row : last - 1) - from;
-            weigh(w->s + i * h->tile, used, seen < count ? seen : count, &w->max[row],
-                  w->sum + row * VF, w->o + (int64_t) row * w->dv, w->dv, from == 0);
+            seen[i] = ph_attn_seen(u, r + i < last ? r + i : last - 1) - from;
+            seen[i] = seen[i] < count ? seen[i] : count;
         }
+        weigh(w, r, h->tile, used, seen, from == 0);
         product_wide(w->dv / VF, from > 0, w->s, h->tile, w->v, w->dv,
                      w->o + (int64_t) r * w->dv, w->dv, used);
     }
