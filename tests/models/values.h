@@ -5,7 +5,7 @@
 
 #include <stdarg.h>
 
-#include "golden.h"
+#include "../golden.h"
 
 #include "core/json.h"
 #include "nn/weights.h"
