@@ -448,6 +448,67 @@ def a_room_is_made_entered_and_removed(make):
 
 
 @case
+def a_value_that_waits_for_a_frame_stays_in_its_room(make):
+    waiting = 'browser => text "a" size=20 => jpeg -> live'  # no camera sends: no frame
+    with make(waiting) as studio:
+        other = 'pattern solid size=64x48 fps=30 => text "b" size=20 => jpeg -> live'
+        studio.server.call("POST", "/api/v1/rooms", {"name": "other", "graph": other})
+        page = studio.page
+        page.open(studio.server.address)
+        page.wait("document.querySelector('#knobs .chip') !== null")
+        page.js("[...document.querySelectorAll('#knobs .chip')]"
+                ".find((chip) => chip.textContent === 'text').click()")
+        page.fill("#knob-text-text", "meant for the first")
+        page.key("Enter")
+        page.wait("document.querySelector('.knob[data-state=pending]')?.textContent"
+                  ".includes('waits for a frame')")
+        page.wait("[...document.querySelectorAll('#room option')].length === 2")
+        page.js("(() => { const room = document.querySelector('#room');"
+                "room.value = 'other'; room.dispatchEvent(new Event('change')); })()")
+        studio.live()
+        page.fill("#knob-text-size", "33")  # what is sent later has landed: so has what was before
+        page.key("Enter")
+        page.wait("document.querySelector('.knob[data-state=ack] #knob-text-size') !== null")
+        text = studio.server.value("text", "text", "other")
+        check(text == "b", f"the other room writes {text!r}")
+        studio.quiet()
+
+
+@case
+def each_room_s_recording_has_its_own_time(make):
+    with make(SOLID) as studio:
+        studio.server.call("POST", "/api/v1/rooms", {"name": "other", "graph": SOLID})
+        studio.server.call("POST", "/api/v1/rooms/demo/record", {"action": "start"})
+        page = studio.open()
+        seconds = "Number(document.querySelector('#record .label').textContent.slice(2))"
+        page.wait(f"{seconds} > 5", 20)
+        studio.server.call("POST", "/api/v1/rooms/other/record", {"action": "start"})
+        page.js("(() => { const room = document.querySelector('#room');"
+                "room.value = 'other'; room.dispatchEvent(new Event('change')); })()")
+        page.wait(f"{LIVE} && {seconds} < 5")
+        studio.quiet()
+
+
+@case
+def what_others_write_is_shown_as_text_and_never_as_markup(make):
+    evil = "<img src=x onerror=window.bad=1><script>window.bad=2</script>"
+    graph = f'pattern solid size=64x48 fps=30 => text "{evil}" => jpeg -> live'
+    with make(graph) as studio:
+        page = studio.open()
+        page.js("[...document.querySelectorAll('#knobs .chip')]"
+                ".find((chip) => chip.textContent === 'text').click()")
+        page.wait("document.querySelector('#knob-text-text').value.includes('onerror')")
+        page.js("document.querySelector('#text-panel').open = true")
+        page.fill("#graph-text", f'pattern "{evil}" -> live')
+        page.click("#graph-apply")
+        page.wait("document.querySelector('#graph-error').textContent.includes('onerror')")
+        marks = page.js("document.querySelectorAll('img, #graph-error img, main script').length")
+        check(marks == 0 and not page.js("window.bad"), "markup of a stranger is in the page")
+        page.complaints = [c for c in page.complaints if "400 (Bad Request)" not in c]
+        studio.quiet()
+
+
+@case
 def a_trace_is_downloaded(make):
     with make(BALL) as studio:
         page = studio.open()
@@ -573,7 +634,12 @@ def without_its_token_the_page_asks_for_it(make):
         page.open(studio.server.url)
         page.wait("document.querySelector('#token-dialog').open")
         studio.shot("token")
-        page.fill("#token", token)
+        for wrong in ("“quoted”", "not-the-token-of-this-server"):  # asked again, and no error
+            page.fill("#token", wrong)
+            page.key("Enter")
+            page.wait("!document.querySelector('#token-dialog').open")
+            page.wait("document.querySelector('#token-dialog').open")
+        page.fill("#token", f"{studio.server.url}#token={token}")  # the address that was printed
         page.key("Enter")
         studio.live()
 

@@ -12,18 +12,21 @@ export function takeToken() {
     const fragment = new URLSearchParams(location.hash.slice(1));
     const given = fragment.get('token');
     try {
-        if (given) sessionStorage.setItem(KEY, given);
-        secret = given ?? sessionStorage.getItem(KEY) ?? '';
+        secret = sessionStorage.getItem(KEY) ?? '';
     } catch {
-        secret = given ?? '';
+        // storage may be refused
     }
+    if (given) setToken(given);
     if (given) history.replaceState(null, '', location.pathname + location.search);
 }
 
-export function setToken(value) {
-    secret = value;
+// What a person pastes: the token, or the whole address with it. What cannot be one is none, so that
+// it is asked for again: neither a header nor a subprotocol would carry it.
+export function setToken(pasted) {
+    const value = pasted.trim().split('#token=').pop();
+    secret = /^[\w.~-]+$/.test(value) ? value : '';
     try {
-        sessionStorage.setItem(KEY, value);
+        sessionStorage.setItem(KEY, secret);
     } catch {
         // kept for as long as the page lives
     }

@@ -150,7 +150,7 @@ function askToken() {
 }
 
 $('#token-form').addEventListener('submit', () => {
-    setToken($('#token').value.trim());
+    setToken($('#token').value);
     start();
 });
 

@@ -84,8 +84,9 @@ export class Take {
 
     #show(state) {
         const since = performance.now() - (state.seconds ?? 0) * 1000;
+        const same = this.#recording?.file === state.file; // else it is another room's
         this.#recording = state.recording
-            ? { file: state.file, since: this.#recording?.since ?? since }
+            ? { file: state.file, since: same ? this.#recording.since : since }
             : null;
         this.#button.setAttribute('aria-pressed', String(state.recording));
         document.body.classList.toggle('recording', state.recording);

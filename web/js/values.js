@@ -12,6 +12,7 @@ export class Values extends EventTarget {
     #flying = new Map(); // "node.param" → how many sends await their answer
     #own = new Map(); // node → Map(param → { value, frame }): accepted by the server
     #timer = 0;
+    #life = 0; // how often all was forgotten: what was sent before that is never sent again
 
     // Event: status { node, param, state: 'pending' | 'ack' | 'error', frame, message }
     constructor(connection) {
@@ -52,8 +53,10 @@ export class Values extends EventTarget {
         });
     }
 
-    // The graph text has been replaced by hand, and with it all that was set before.
+    // The graph text has been replaced by hand, or another room entered: what was set before is not
+    // meant for it, nor what still waits for a frame.
     forget() {
+        this.#life++;
         this.#own.clear();
         this.#queued.clear();
     }
@@ -84,6 +87,7 @@ export class Values extends EventTarget {
         const [first] = this.#queued;
         if (!first) return;
         const [node, values] = first;
+        const life = this.#life;
         this.#queued.delete(node);
         this.#count(node, values, 1);
         let ack = null;
@@ -98,6 +102,7 @@ export class Values extends EventTarget {
             failure = error;
         }
         this.#count(node, values, -1);
+        if (failure instanceof Lost && life !== this.#life) return;
         if (ack) this.#accepted(node, values, ack.frame);
         else this.#refused(node, values, failure);
     }
