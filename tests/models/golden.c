@@ -15,8 +15,7 @@
 static const struct golden_kind *const kinds[] = {
     &golden_autoencoder,
     &golden_controlnet, // before the UNet's: such a case has both
-    &golden_unet,
-    &golden_text,
+    &golden_unet,        &golden_lora, &golden_text,
 };
 
 struct totals {

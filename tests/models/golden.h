@@ -39,7 +39,8 @@ struct golden_kind {
     bool (*applies)(const struct golden_case *c);
     void (*run)(struct golden_case *c);
 };
-extern const struct golden_kind golden_autoencoder, golden_unet, golden_controlnet, golden_text;
+extern const struct golden_kind golden_autoencoder, golden_unet, golden_controlnet, golden_text,
+    golden_lora;
 
 // ------------------------------------------------------------------------- what a case has
 // The first model of the kind; NULL when there is none.
@@ -70,6 +71,7 @@ struct golden_check {
     const char *tensor; // "recon": of the manifest's tolerances
     const char *label;  // as shown; NULL = "out." tensor
     float range;        // of a picture's values: it has a PSNR; 0 = no picture
+    const char *line;   // of the manifest's tolerances in f32; NULL = "fp32 engine"
 };
 // got against the file's out.<tensor>, or `want` when it is not NULL. A smaller expected picture is
 // the window that the manifest names.

@@ -65,8 +65,8 @@ static struct limits limits_of(const struct golden_case *c, const struct golden_
     bool inner = strncmp(check.tensor, "tap.", 4) == 0;
     struct limits l = { 0 };
     if (c->options->precision == PH_PRECISION_F32) {
-        const struct ph_json *t = ph_json_get(all, "fp32 engine");
-        bool own = ph_json_get(t, check.tensor) || ph_json_get(t, "rel_l2");
+        const struct ph_json *t = ph_json_get(all, check.line ? check.line : "fp32 engine");
+        bool own = ph_json_get(t, check.tensor) || ph_json_get(t, "rel_l2") || check.line;
         l.rel_l2 = figure(t, check.tensor, "rel_l2");
         l.max_abs = own && !inner ? figure(t, check.tensor, "max_abs") : 0;
     } else if (inner) {

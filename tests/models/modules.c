@@ -72,6 +72,14 @@ TEST(true_configs_cost_the_counted_operations)
     }
 }
 
+TEST(sdxl_at_its_own_size_costs_the_counted_operations)
+{
+    struct ph_module *m = module_describe(folder_data("unet-sdxl-turbo"));
+    struct ph_prog_cost cost = cost_at(m, 0, 1024);
+    CHECK_NUM(fabs((cost.each + cost.rare) / 1e9 - 6761), <=, 0.6);
+    ph_module_close(&m);
+}
+
 // ------------------------------------------------------------------------------ configs
 struct wrong {
     const char *model, *from, *to;
