@@ -276,7 +276,10 @@ static void swap_ports(struct build *b, int i)
 {
     struct ph_node *n = b->nodes[i];
     bool same_inputs = true, source = ph_node_starts_itself(n, b->in[i]);
-    if (source && !n->source && n->frames_in) n->ticker.next = n->last_id + 1; // ids only rise
+    if (source && !n->source && n->frames_in) {
+        n->ticker.next = n->last_id + 1; // ids only rise
+        n->ticker_started = false;       // and the next one is due now
+    }
     n->source = source;
     for (int p = 0; p < n->in_count; p++) {
         struct node_port *was = &n->in[p], *now = &b->in[i][p];

@@ -423,6 +423,7 @@ static void begin_tick(struct ph_node *n)
         n->tick.index = ph_ticker_take(&n->ticker, n->lane->now_ns);
     ph_journal_tick(n, expected);
     n->tick.pts_ns = ph_ticker_pts_ns(&n->ticker, n->tick.index);
+    n->in_pts_ns = n->tick.pts_ns; // what its held inputs go by
     n->tick.now_ns = n->lane->now_ns;
     if (limit && n->tick.index >= limit) ph_node_finish(n);
 }
