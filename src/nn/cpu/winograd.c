@@ -80,9 +80,9 @@ static int64_t even_part(int64_t n, int64_t most, int64_t multiple)
 // go past the caches.
 enum {
     OWN = 3 << 20,
-    ALONE = 600 << 10,
+    ALONE = 450 << 10,
     PART = 600 << 10,
-    TOGETHER = 12 << 20,
+    TOGETHER = 8 << 20,
     STREAM = 24 << 20
 };
 
