@@ -119,6 +119,37 @@ TEST_LIMIT(an_input_that_is_linked_later_is_painted_over, 240)
     run_close(&r);
 }
 
+TEST_LIMIT(a_controlnet_steers_by_its_own_picture_or_by_the_input, 240)
+{
+    char text[3][6000];
+    uint64_t seen[4];
+    golden("diffusion/models/controlnet_sd15/config.json");
+    const char *control = golden("diffusion/models/controlnet_sd15");
+    snprintf(text[0], sizeof text[0],
+             "pattern bars size=64x64 fps=10 -> d: diffusion control=%s %%s -> live", control);
+    snprintf(text[1], sizeof text[1],
+             "p: pattern bars size=64x64 fps=10 -> d: diffusion control=%s %%s -> live: live\n"
+             "pattern checkerboard size=96x64 fps=10 -> d.control",
+             control);
+    snprintf(text[2], sizeof text[2],
+             "pattern bars size=64x64 fps=10 -> diffusion %%s -> live");
+    for (int i = 0; i < 3; i++) {
+        run_open(&r, with_model(text[i]));
+        run_until(&r, 0.3);
+        if (r.problem[0]) TEST_FAIL("%s: %s", text[i], r.problem);
+        seen[i] = newest();
+        if (i == 0) {
+            run_set(&r, "d", "control_scale", "0.2");
+            run_until(&r, 0.6);
+            seen[3] = newest();
+        }
+        run_close(&r);
+    }
+    for (int i = 0; i < 4; i++)
+        for (int k = 0; k < i; k++)
+            if (seen[i] == seen[k]) TEST_FAIL("%d and %d are the same", i, k);
+}
+
 // --- changes
 
 TEST_LIMIT(every_setting_changes_between_two_pictures, 300)
@@ -147,6 +178,8 @@ TEST_LIMIT(every_setting_changes_between_two_pictures, 300)
         { "picture_feedback", "0.3", true },
         { "transition", "3", false },
         { "control_scale", "0.5", false }, // there is no ControlNet
+        { "memory", "2", true },
+        { "memory", "0", true },
         { "sampler", "euler", true },
         { "painting", "whole", true },
         { "sampler", "tcd", true },
@@ -435,7 +468,7 @@ TEST_LIMIT(live_an_acknowledgement_names_the_very_picture_that_shows_the_change,
     run_close(&r);
 }
 
-enum { SESSION = 200, CHANGES = 20 };
+enum { SESSION = 200, CHANGES = 22 };
 static const char *const script[CHANGES][2] = {
     { "prompt", "a dog" },
     { "strength", "0.8" },
@@ -453,6 +486,8 @@ static const char *const script[CHANGES][2] = {
     { "similar", "0.95" },
     { "picture_feedback", "0.2" },
     { "size", "0x0" },
+    { "memory", "2" },
+    { "memory", "0" },
     { "painting", "whole" },
     { "seed", "x" },
     { "painting", "stream" },
@@ -491,7 +526,7 @@ static void leave_replay(void *opaque, struct ph_graph *g)
     ph_graph_unsubscribe(g, &r.sub);
 }
 
-TEST_LIMIT(a_live_session_of_200_pictures_and_20_changes_comes_again_to_the_same_bytes, 580)
+TEST_LIMIT(a_live_session_of_200_pictures_and_22_changes_comes_again_to_the_same_bytes, 580)
 {
     char journal[64];
     struct ph_fault fault = { 0 };
