@@ -6,6 +6,8 @@
 #include "nodes/compose/glyphs.h"
 #include "nodes/compose/template.h"
 
+#include <sys/resource.h>
+
 #if PH_HAVE_TEXT
 #include <ft2build.h>
 #include FT_FREETYPE_H
@@ -204,6 +206,25 @@ TEST(outline_goes_around_and_the_box_behind)
     CHECK_PX(p, 10, 30, 0x00ff00ff); // its left side
     CHECK_PX(p, 9, 30, 0x000000ff);
     CHECK_PX(p, 10, 10, 0x000000ff); // round corner
+    run_close(&r);
+}
+
+TEST(a_text_far_larger_than_the_picture_costs_no_more_than_the_picture)
+{
+    need_font();
+    static char wide[700], text[900];
+    struct rusage before, after;
+    memset(wide, 'W', sizeof wide - 1);
+    snprintf(text, sizeof text,
+             "pattern solid size=320x96 color=black fps=10 -> text \"%s\" size=1000 margin=0 "
+             "padding=0 color=black box=white " SANS " -> live",
+             wide);
+    CHECK(!getrusage(RUSAGE_SELF, &before));
+    const struct ph_picture *p = run_first(&r, text); // 690 megapixels, if it could be seen
+    CHECK(!getrusage(RUSAGE_SELF, &after));
+    CHECK_INT(after.ru_maxrss - before.ru_maxrss, <, 300 << 10);
+    CHECK_INT(px(p, 0, 0) >> 24, ==, 0); // the round corner, as large as the letters are
+    CHECK_INT(px(p, 319, 95) >> 24, ==, 255);
     run_close(&r);
 }
 

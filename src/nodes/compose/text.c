@@ -104,6 +104,28 @@ static int place_along(int third, int length, int whole, int margin)
     return third == 0 ? margin : third == 1 ? (whole - length) / 2 : whole - length - margin;
 }
 
+// Of a side that is longer than the picture's only what can be seen is made, and `spare` beyond it,
+// so that the round corners stay where they are.
+static void trim(int *at, int *length, int whole, int spare)
+{
+    int from = *at < -spare ? -spare : *at;
+    int to = *at + *length > whole + spare ? whole + spare : *at + *length;
+    *at = from;
+    *length = to - from;
+}
+
+static ph_err draw_box(struct text *p, const struct ph_picture *dst, int x, int y, int w, int h,
+                       float radius)
+{
+    int spare = 2 * (int) radius + 2;
+    trim(&x, &w, dst->width, spare);
+    trim(&y, &h, dst->height, spare);
+    if (w < 1 || h < 1) return PH_OK;
+    ph_err ret = make_shape(p, w, h, radius);
+    if (ret == PH_OK) ph_draw_mask(dst, p->shape, w, w, h, x, y, p->box);
+    return ret;
+}
+
 static ph_err draw(struct text *p, const struct ph_picture *dst, const char *text)
 {
     int size = p->size >= 1           ? (int) (p->size + 0.5f)
@@ -118,10 +140,8 @@ static ph_err draw(struct text *p, const struct ph_picture *dst, const char *tex
     int margin = p->margin >= 0 ? (int) p->margin : dst->height / 14;
     int x = place_along(column, w, dst->width, margin),
         y = place_along(row, h, dst->height, margin);
-    if (p->box & 0xff) {
-        if ((ret = make_shape(p, w, h, (float) size * 0.4f)) < 0) return ret;
-        ph_draw_mask(dst, p->shape, w, w, h, x, y, p->box);
-    }
+    if (p->box & 0xff) ret = draw_box(p, dst, x, y, w, h, (float) size * 0.4f);
+    if (ret < 0) return ret;
     ph_glyphs_draw(p->glyphs, dst, x + pad, y + above, p->color, p->outline_color);
     return PH_OK;
 }
