@@ -21,6 +21,13 @@ struct fusing {
     int *producer; // by value: its step
 };
 
+// What is computed when a rare input was written stays so: beside a value of every run it is not
+// computed with every run.
+static bool as_rare(const struct ph_step *a, const struct ph_step *b)
+{
+    return (a->inputs_used & PH_EVERY_RUN) == (b->inputs_used & PH_EVERY_RUN);
+}
+
 static void count_uses(struct fusing *f)
 {
     const struct ph_plan *plan = f->plan;
@@ -80,7 +87,8 @@ static bool fuse_residual(struct fusing *f, struct ph_step *s, int side)
     struct ph_step *maker = sole_producer(f, mine);
     if (!maker || !is_layer(maker) || maker->act != PH_ACT_NONE || maker->residual != PH_NONE)
         return false;
-    if (f->producer[other] >= (int) (maker - f->plan->steps)) return false;
+    if (f->producer[other] >= (int) (maker - f->plan->steps) || !as_rare(maker, s))
+        return false;
     maker->residual = other;
     become_view(s, mine);
     return true;

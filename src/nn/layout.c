@@ -24,6 +24,7 @@ void ph_plan_depend(struct ph_plan *plan)
         int n = ph_step_reads(s, reads);
         for (int k = 0; k < n; k++) s->inputs_used |= used[reads[k]];
         used[s->out] = s->inputs_used;
+        if (!s->inputs_used) s->inputs_used = PH_FIRST_RUN;
     }
     if (!used) // then everything runs every time
         for (int i = 0; i < plan->step_count; i++) plan->steps[i].inputs_used = PH_EVERY_RUN;
@@ -35,7 +36,8 @@ static bool is_rare(const struct ph_step *s)
     return !(s->inputs_used & PH_EVERY_RUN);
 }
 
-// A rare value that an every-run step reads outlives the run, and so does what ports show.
+// A rare value that an every-run step reads or a state becomes outlives the run, and so does what
+// ports show.
 static void keep(struct ph_plan *plan)
 {
     ph_val reads[PH_STEP_READS];
@@ -48,9 +50,13 @@ static void keep(struct ph_plan *plan)
             if (!is_rare(s) && s->op != PH_OP_VIEW && (!rare || rare[reads[k]]))
                 plan->span[ph_root(plan, reads[k])].kept = true;
     }
+    for (int i = 0; i < plan->port_count; i++) {
+        const struct ph_port *port = &plan->ports[i];
+        plan->span[ph_root(plan, port->value)].kept = true;
+        if (port->stored != PH_NONE && (!rare || rare[port->stored]))
+            plan->span[ph_root(plan, port->stored)].kept = true;
+    }
     free(rare);
-    for (int i = 0; i < plan->port_count; i++)
-        plan->span[ph_root(plan, plan->ports[i].value)].kept = true;
 }
 
 // Backwards: what a step that will run reads and that was not kept must run with it.

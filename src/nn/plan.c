@@ -155,6 +155,16 @@ static ph_err prepare(struct ph_plan *plan, struct ph_fault *fault)
     return w.ret;
 }
 
+// A file that is written to while it is mapped is neither the old one nor the new one, and one that
+// is cut ends the process when it is read.
+static ph_err check_files(const struct ph_plan *plan, struct ph_fault *fault)
+{
+    ph_err ret = PH_OK;
+    for (int i = 0; ret >= 0 && i < plan->set_count; i++)
+        ret = ph_weights_check_unchanged(plan->sets[i], fault);
+    return ret;
+}
+
 // ------------------------------------------------------------------------------ memory
 static void reserve(void *arg)
 {
@@ -218,12 +228,15 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
         PH_TRY(ph_device_open(NULL, &plan->device, fault));
     PH_TRY(copy_steps(plan, p));
     PH_TRY(copy_ports(plan, p));
+    ph_plan_depend(plan); // fusing asks; what it changes is found out after
     if (!(plan->flags & PH_PLAN_NO_FUSION)) ph_plan_fuse(plan);
     ph_plan_prune(plan);
     find_roots(plan);
     ph_plan_depend(plan);
     PH_TRY(give_types(plan));
+    PH_TRY(check_files(plan, fault));
     PH_TRY(prepare(plan, fault));
+    PH_TRY(check_files(plan, fault));
     PH_TRY(allocate(plan));
     *out = plan;
     return PH_OK;

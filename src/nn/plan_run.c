@@ -96,6 +96,7 @@ void ph_plan_carry(struct ph_plan *to, const struct ph_plan *from)
         if (bytes > 2 * to->staging_half) continue; // never: a port is what staging is sized by
         backend->download(from->device, to->staging, b->data, bytes);
         backend->upload(to->device, a->data, to->staging, bytes);
+        to->dirty |= mine->bit;
     }
 }
 

@@ -169,14 +169,21 @@ static ph_val record(struct ph_prog *p, struct ph_step step, const char *name,
                      enum ph_dtype dtype, int rank, const int64_t *dim)
 {
     if (broken(p)) return PH_NONE;
+    const int64_t most = (int64_t) 1 << 40; // elements, so that no product of sizes overflows
     struct ph_value value = { .dtype = dtype, .rank = rank, .step = p->step_count };
+    int64_t count = 1;
     for (int i = 0; i < rank; i++) {
         if (dim[i] < 1 || dim[i] > INT32_MAX) {
             ph_prog_fail(p, PH_EINVAL, "%s has a dimension of %lld", ph_op_name(step.op),
                          (long long) dim[i]);
             return PH_NONE;
         }
-        value.dim[i] = dim[i];
+        if (dim[i] > most / count) {
+            ph_prog_fail(p, PH_ELIMIT, "%s has over %lld elements", ph_op_name(step.op),
+                         (long long) most);
+            return PH_NONE;
+        }
+        count *= value.dim[i] = dim[i];
     }
     char full[768];
     ph_prog_scoped(p, full, sizeof full, name ? name : ph_op_name(step.op), "");
@@ -230,6 +237,13 @@ static bool same_shape(const struct ph_prog *p, ph_val a, ph_val b)
     return x->rank == y->rank && memcmp(x->dim, y->dim, sizeof *x->dim * (size_t) x->rank) == 0;
 }
 
+// Operations of a product for each element of a shape, which may be too large to be recorded.
+static double flops_of(int rank, const int64_t *dim, double each)
+{
+    for (int i = 0; i < rank; i++) each *= (double) dim[i];
+    return each;
+}
+
 // ------------------------------------------------------------------------------ ports
 static bool is_port(const struct ph_prog *p, const char *name)
 {
@@ -249,13 +263,13 @@ static ph_val add_port(struct ph_prog *p, enum ph_port_kind kind, const char *na
     return broken(p) ? PH_NONE : value;
 }
 
-// The bit of a RARE input; inputs past the 62nd count as changing every run, which is only slow.
+// The bit of a RARE input; those past the 62nd count as changing every run, which is only slow.
 static uint64_t bit_of(const struct ph_prog *p, enum ph_rate rate)
 {
     int rare = 0;
     for (int i = 0; i < p->port_count; i++)
         rare += p->ports[i].bit != 0 && p->ports[i].bit != PH_EVERY_RUN;
-    return rate == PH_RARE && rare < 63 ? 1ull << rare : PH_EVERY_RUN;
+    return rate == PH_RARE && rare < 62 ? 1ull << rare : PH_EVERY_RUN;
 }
 
 ph_val ph_input(struct ph_prog *p, const char *name, enum ph_rate rate, enum ph_dtype dtype,
@@ -273,9 +287,22 @@ ph_val ph_state(struct ph_prog *p, const char *name, int rank, const int64_t *di
     return add_port(p, PH_PORT_STATE, name, 0, record(p, step, name, PH_F32, rank, dim));
 }
 
+// What a port shows of a state is what it was in this run, though states change when the run ends:
+// a copy, unless x is no state.
+static ph_val settled(struct ph_prog *p, ph_val x)
+{
+    const struct ph_step *s = &p->steps[p->values[x].step];
+    while (s->op == PH_OP_VIEW) s = &p->steps[p->values[s->in[0]].step];
+    if (s->op != PH_OP_STATE) return x;
+    return record_like(p, (struct ph_step){ .op = PH_OP_COPY, .inputs = 1, .in = { x } }, NULL,
+                       x);
+}
+
 void ph_store(struct ph_prog *p, ph_val state, ph_val x)
 {
     if (!ready(p, "a store", x) || !ready(p, "a store", state)) return;
+    x = settled(p, x);
+    if (broken(p)) return;
     for (int i = 0; i < p->port_count; i++) {
         if (p->ports[i].kind != PH_PORT_STATE || p->ports[i].value != state) continue;
         if (!same_shape(p, state, x)) wrong_shape(p, "a store", x, "the state's own shape");
@@ -285,14 +312,23 @@ void ph_store(struct ph_prog *p, ph_val state, ph_val x)
     ph_prog_fail(p, PH_EINVAL, "a store into what is no state");
 }
 
+static void show(struct ph_prog *p, enum ph_port_kind kind, const char *name, ph_val x)
+{
+    if (broken(p)) return;
+    if (x < 0 || x >= p->value_count)
+        ph_prog_fail(p, PH_EINVAL, "%s is a value that does not exist", name);
+    else
+        add_port(p, kind, name, 0, settled(p, x));
+}
+
 void ph_output(struct ph_prog *p, const char *name, ph_val x)
 {
-    add_port(p, PH_PORT_OUTPUT, name, 0, x);
+    show(p, PH_PORT_OUTPUT, name, x);
 }
 
 void ph_tap(struct ph_prog *p, const char *name, ph_val x)
 {
-    if (!broken(p) && !p->collecting && !is_port(p, name)) add_port(p, PH_PORT_TAP, name, 0, x);
+    if (!broken(p) && !p->collecting && !is_port(p, name)) show(p, PH_PORT_TAP, name, x);
 }
 
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
@@ -339,7 +375,7 @@ ph_val ph_conv2d(struct ph_prog *p, ph_val x, const char *name, struct ph_conv c
                      name, (long long) in[3], (long long) in[2]);
     int64_t out[4] = { in[0], k[0], (high - k[2]) / conv.stride + 1,
                        (wide - k[3]) / conv.stride + 1 };
-    step.flops = 2.0 * (double) ph_count(4, out) * (double) (k[1] * k[2] * k[3]);
+    step.flops = flops_of(4, out, 2.0 * (double) (k[1] * k[2] * k[3]));
     return record(p, step, name, PH_F32, 4, out);
 }
 
@@ -365,7 +401,7 @@ ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags)
     struct ph_step step = { .op = PH_OP_LINEAR, .inputs = 1, .in = { x }, .weight = w };
     if (!(flags & PH_NO_BIAS)) step.bias = need_vector(p, name, ".bias", k[0]);
     v.dim[v.rank - 1] = k[0];
-    step.flops = 2.0 * (double) ph_count(v.rank, v.dim) * (double) k[1];
+    step.flops = flops_of(v.rank, v.dim, 2.0 * (double) k[1]);
     return record(p, step, name, PH_F32, v.rank, v.dim);
 }
 
@@ -445,7 +481,7 @@ ph_val ph_attend(struct ph_prog *p, ph_val q, ph_val k, ph_val v, struct ph_atte
     struct ph_step step = {
         .op = PH_OP_ATTEND, .inputs = 3, .in = { q, k, v }, .attention = a
     };
-    step.flops = 4.0 * (double) (d[0] * d[1] * s[1]) * (double) d[2];
+    step.flops = flops_of(3, d, 4.0 * (double) s[1]);
     return record_like(p, step, NULL, q);
 }
 

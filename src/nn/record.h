@@ -53,7 +53,10 @@ char *ph_prog_scoped(const struct ph_prog *p, char *text, size_t size, const cha
 // used[value] = the RARE inputs it hangs on, with PH_EVERY_RUN when it changes each run.
 void ph_prog_trace(const struct ph_prog *p, uint64_t *used);
 
-#define PH_EVERY_RUN (1ull << 63) // in ph_step.inputs_used
+// In ph_step.inputs_used, beside the RARE inputs: changes with every run; hangs on weights alone, so
+// that the first run settles it.
+#define PH_EVERY_RUN (1ull << 63)
+#define PH_FIRST_RUN (1ull << 62)
 
 static inline int64_t ph_count(int rank, const int64_t *dim)
 {

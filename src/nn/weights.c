@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Sets of weights: which files make one, the cache of open ones, look-up and reading.
-#include "nn/weights_priv.h"
+#include "nn/lora.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -360,6 +360,14 @@ ph_err ph_weights_check_unchanged(const struct ph_weights *w, struct ph_fault *f
         ph_err ret = ph_safetensors_check(&w->files[i], fault);
         if (ret < 0) return ret;
     }
+    const struct ph_lora *asked = NULL;
+    for (int i = 0; w->terms && i < w->count; i++)
+        for (const struct ph_term *t = w->terms[i]; t; t = t->next) {
+            ph_err ret = PH_OK;
+            if (t->lora != asked) ret = ph_weights_check_unchanged(t->lora->file, fault);
+            if (ret < 0) return ret;
+            asked = t->lora;
+        }
     return PH_OK;
 }
 

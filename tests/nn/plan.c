@@ -2,6 +2,7 @@
 // Progs and plans: shapes, fusion, memory by lifetime, what is kept between runs.
 #include <phosphene/tensor.h>
 
+#include "../alloc_count.h"
 #include "nn/plan_priv.h"
 #include "nn/rng.h"
 #include "test.h"
@@ -57,10 +58,8 @@ static struct ph_tensor numbers(float *data, int64_t n)
 }
 
 // A block of a UNet in small: everything that fuses, a picture and its tokens, a rare input.
-static struct ph_prog *block(struct ph_weights *w)
+static void write_block(struct ph_prog *p, struct ph_weights *w)
 {
-    struct ph_prog *p;
-    CHECK_INT(ph_prog_create(&p), ==, PH_OK);
     ph_prog_use(p, w);
     ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 4, D(2, 16, 5, 7));
     ph_val t = ph_input(p, "t", PH_RARE, PH_F32, 2, D(2, 8));
@@ -75,6 +74,13 @@ static struct ph_prog *block(struct ph_weights *w)
     ph_val inner = ph_activate(p, ph_linear(p, tokens, "a", 0), PH_ACT_GELU);
     tokens = ph_add(p, ph_linear(p, inner, "b", 0), tokens);
     ph_output(p, "y", ph_image(p, tokens, 5, 7));
+}
+
+static struct ph_prog *block(struct ph_weights *w)
+{
+    struct ph_prog *p;
+    CHECK_INT(ph_prog_create(&p), ==, PH_OK);
+    write_block(p, w);
     struct ph_fault fault;
     if (ph_prog_error(p, &fault)) TEST_FAIL("%s", fault.message);
     return p;
@@ -311,4 +317,271 @@ TEST(a_device_says_what_it_is_and_refuses_what_it_is_not)
     CHECK(again == d);
     ph_device_unref(&again);
     ph_device_unref(&d);
+}
+
+// ------------------------------------------------------------------------------ states, constants
+static struct ph_prog *prog_of(struct ph_weights *w)
+{
+    struct ph_prog *p;
+    CHECK_INT(ph_prog_create(&p), ==, PH_OK);
+    if (w) ph_prog_use(p, w);
+    return p;
+}
+
+static float read_one(struct ph_plan *plan, const char *name)
+{
+    float v = NAN;
+    struct ph_tensor t = numbers(&v, 1);
+    CHECK_INT(ph_plan_read(plan, name, &t), ==, PH_OK);
+    return v;
+}
+
+static void write_one(struct ph_plan *plan, const char *name, float v)
+{
+    struct ph_tensor t = numbers(&v, 1);
+    CHECK_INT(ph_plan_write(plan, name, &t), ==, PH_OK);
+}
+
+// A line of states, each the one before it a run ago: all of them move at once.
+TEST(states_stored_from_states_all_change_when_the_run_ends)
+{
+    struct ph_prog *p = prog_of(NULL);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 1, D(1));
+    ph_val a = ph_state(p, "a", 1, D(1)), b = ph_state(p, "b", 1, D(1));
+    ph_store(p, a, x);
+    ph_store(p, b, a);
+    ph_output(p, "before", a);
+    ph_output(p, "earlier", b);
+    struct ph_plan *plan = plan_of(p, PH_PRECISION_F32, 0);
+    for (int i = 1; i <= 4; i++) {
+        write_one(plan, "x", (float) i);
+        CHECK_INT(ph_plan_run(plan), ==, PH_OK);
+        CHECK_NUM(read_one(plan, "before"), ==, i - 1);
+        CHECK_NUM(read_one(plan, "earlier"), ==, i > 1 ? i - 2 : 0);
+        CHECK_NUM(read_one(plan, "a"), ==, i);
+        CHECK_NUM(read_one(plan, "b"), ==, i - 1);
+    }
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+}
+
+TEST(a_state_may_be_stored_from_what_changes_rarely)
+{
+    struct ph_prog *p = prog_of(NULL);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 1, D(1));
+    ph_val r = ph_input(p, "r", PH_RARE, PH_F32, 1, D(1));
+    ph_val s = ph_state(p, "s", 1, D(1));
+    ph_store(p, s, ph_affine(p, r, 2, 0));
+    ph_val y = ph_add(p, s, x);
+    for (int i = 0; i < 4; i++) y = ph_affine(p, y, 1, 1); // uses the arena
+    ph_output(p, "y", y);
+    struct ph_plan *plan = plan_of(p, PH_PRECISION_F32, 0);
+    write_one(plan, "r", 5);
+    write_one(plan, "x", 100);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(ph_plan_run(plan), ==, PH_OK);
+        CHECK_NUM(read_one(plan, "s"), ==, 10);
+        CHECK_NUM(read_one(plan, "y"), ==, i ? 114 : 104);
+    }
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+}
+
+TEST(what_hangs_on_weights_alone_is_computed_too)
+{
+    struct ph_weights *w = weights();
+    struct ph_prog *p = prog_of(w);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 2, D(1, 24));
+    ph_val bias = ph_param(p, "a.bias", 1, D(24));
+    ph_output(p, "y", ph_add(p, x, ph_affine(p, bias, 2, 1)));
+    struct ph_plan *plan = plan_of(p, PH_PRECISION_F32, 0);
+    float zero[24] = { 0 }, y[24], want[24];
+    struct ph_tensor t = numbers(zero, 24), out = numbers(y, 24);
+    CHECK_INT(ph_weights_read(w, ph_weights_find(w, "a.bias"), 0, 24, want), ==, PH_OK);
+    CHECK_INT(ph_plan_write(plan, "x", &t), ==, PH_OK);
+    for (int run = 0; run < 2; run++) {
+        CHECK_INT(ph_plan_run(plan), ==, PH_OK);
+        CHECK_INT(ph_plan_read(plan, "y", &out), ==, PH_OK);
+        for (int i = 0; i < 24; i++) CHECK_NUM(y[i], ==, 2 * want[i] + 1);
+    }
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+    ph_weights_unref(&w);
+}
+
+TEST(rare_inputs_carried_into_a_plan_that_has_run_are_seen)
+{
+    struct ph_prog *p = prog_of(NULL);
+    ph_val r = ph_input(p, "r", PH_RARE, PH_F32, 1, D(1));
+    ph_output(p, "y", ph_affine(p, r, 2, 0));
+    struct ph_plan *from = plan_of(p, PH_PRECISION_F32, 0),
+                   *to = plan_of(p, PH_PRECISION_F32, 0);
+    write_one(from, "r", 3);
+    CHECK_INT(ph_plan_run(to), ==, PH_OK);
+    CHECK_NUM(read_one(to, "y"), ==, 0);
+    ph_plan_carry(to, from);
+    CHECK_INT(ph_plan_run(to), ==, PH_OK);
+    CHECK_NUM(read_one(to, "y"), ==, 6);
+    ph_plan_destroy(&from);
+    ph_plan_destroy(&to);
+    ph_prog_free(&p);
+}
+
+// A layer of the prompt does not become one of every picture for the sake of a fused sum.
+TEST(a_rare_layer_stays_rare_beside_what_changes_always)
+{
+    struct ph_weights *w = weights();
+    struct ph_prog *p = prog_of(w);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 2, D(1, 16));
+    ph_val t = ph_input(p, "t", PH_RARE, PH_F32, 2, D(1, 8));
+    ph_output(p, "y", ph_add(p, ph_linear(p, t, "t", 0), x));
+    struct ph_plan *plan = plan_of(p, PH_PRECISION_F32, 0);
+    struct ph_plan_stats stats;
+    ph_plan_stats(plan, &stats);
+    CHECK_NUM(stats.flops, ==, 0);
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+    ph_weights_unref(&w);
+}
+
+// ------------------------------------------------------------------------------ bad input
+static void check_refused(struct ph_prog *p, ph_err code, const char *says)
+{
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_prog_error(p, &fault), ==, code);
+    if (!strstr(fault.message, says)) TEST_FAIL("%s", fault.message);
+    ph_prog_free(&p);
+}
+
+TEST(sizes_that_no_memory_holds_are_refused_before_they_overflow)
+{
+    const int64_t most = INT32_MAX;
+    struct ph_prog *p = prog_of(NULL);
+    ph_input(p, "x", PH_EACH, PH_F32, 4, D(most, most, most, most));
+    check_refused(p, PH_ELIMIT, "input");
+    p = prog_of(NULL);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 3, D(1 << 20, 1 << 10, 4));
+    ph_repeat(p, ph_slice(p, x, 0, 0, 1), most);
+    check_refused(p, PH_ELIMIT, "repeat");
+}
+
+TEST(a_port_of_no_value_is_refused)
+{
+    struct ph_prog *p = prog_of(NULL);
+    ph_output(p, "y", PH_NONE);
+    check_refused(p, PH_EINVAL, "y is a value that does not exist");
+    p = prog_of(NULL);
+    ph_output(p, "y", 17);
+    check_refused(p, PH_EINVAL, "y is a value that does not exist");
+}
+
+TEST(a_number_of_threads_beyond_all_numbers_is_refused)
+{
+    struct ph_device *d;
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_device_open("cpu:threads=4294967297", &d, &fault), ==, PH_EINVAL);
+    CHECK(strstr(fault.message, "1 to 1024"));
+}
+
+// A mapped file that was cut would end the process when its weights are packed.
+TEST(weights_whose_file_was_cut_are_not_packed)
+{
+    struct ph_weights *w = weights();
+    struct ph_prog *p = block(w);
+    char path[128];
+    snprintf(path, sizeof path, "%s/w.safetensors", folder());
+    CHECK(truncate(path, 64) == 0);
+    struct ph_plan *plan;
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_plan_create(p, NULL, &plan, &fault), ==, PH_EIO);
+    CHECK(strstr(fault.message, "w.safetensors"));
+    CHECK(plan == NULL);
+    ph_prog_free(&p);
+    ph_weights_unref(&w);
+}
+
+// ------------------------------------------------------------------------------ memory
+TEST(a_run_allocates_nothing)
+{
+    struct ph_weights *w = weights();
+    struct ph_prog *p = block(w);
+    for (int precision = PH_PRECISION_F32; precision <= PH_PRECISION_Q4; precision++) {
+        struct ph_plan *plan = plan_of(p, (enum ph_precision) precision, 0);
+        float y[X];
+        run_block(plan, y);
+        alloc_watch("");
+        run_block(plan, y);
+        long count = alloc_watched();
+        alloc_watch(NULL);
+        if (count)
+            TEST_FAIL("%s: %ld times, %s", ph_precision_name((enum ph_precision) precision),
+                      count, alloc_first());
+        ph_plan_destroy(&plan);
+    }
+    ph_prog_free(&p);
+    ph_weights_unref(&w);
+}
+
+static void fail_here(void *arg)
+{
+    alloc_fail_only(*(long *) arg);
+}
+
+// Fails the n-th allocation of this thread and, of the making of a plan, of the device's.
+static ph_err make_without(struct ph_weights *w, long n, bool on_device, long *failed)
+{
+    struct ph_prog *p = NULL;
+    struct ph_plan *plan = NULL;
+    struct ph_fault fault = { 0 };
+    struct ph_device *d;
+    long off = -1;
+    float y[X];
+    CHECK_INT(ph_device_open(NULL, &d, &fault), ==, PH_OK);
+    if (on_device) ph_device_call(d, fail_here, &n);
+    if (!on_device) alloc_fail_only(n);
+    ph_err ret = ph_prog_create(&p);
+    if (ret >= 0) {
+        write_block(p, w);
+        ret = ph_plan_create(p, NULL, &plan, &fault);
+        if (ret < 0) CHECK(fault.code == PH_ENOMEM && *fault.message);
+    }
+    *failed = alloc_failed();
+    alloc_fail_from(-1);
+    ph_device_call(d, fail_here, &off);
+    CHECK((ret < 0) == (plan == NULL));
+    if (plan) run_block(plan, y); // what is only quicker was left out
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+    CHECK(d->packs == NULL);
+    ph_device_unref(&d);
+    return ret;
+}
+
+TEST_LIMIT(without_memory_a_prog_and_its_plan_are_an_error_and_leave_nothing, 120)
+{
+    struct ph_weights *w = weights();
+    long failed = 1;
+    int errors = 0;
+    for (long n = 0; failed; n++) {
+        ph_err ret = make_without(w, n, false, &failed);
+        CHECK(ret == PH_OK || ret == PH_ENOMEM);
+        errors += ret < 0;
+    }
+    CHECK_INT(errors, >, 50);
+    ph_weights_unref(&w);
+}
+
+TEST_LIMIT(without_memory_kernels_are_an_error_and_leave_nothing, 120)
+{
+    struct ph_weights *w = weights();
+    long unused;
+    int well = 0, errors = 0;
+    for (long n = 0; well < 8; n++) { // some allocations may fail without harm
+        ph_err ret = make_without(w, n, true, &unused);
+        CHECK(ret == PH_OK || ret == PH_ENOMEM);
+        well = ret < 0 ? 0 : well + 1;
+        errors += ret < 0;
+    }
+    CHECK_INT(errors, >, 5);
+    ph_weights_unref(&w);
 }

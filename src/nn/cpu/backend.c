@@ -27,10 +27,11 @@ static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
         size_t len = strcspn(text, ",");
         char *end = NULL;
         if (len > 8 && strncmp(text, "threads=", 8) == 0) {
-            o->threads = (int) strtol(text + 8, &end, 10);
-            if (end != text + len || o->threads < 1 || o->threads > 1024)
+            long threads = strtol(text + 8, &end, 10);
+            if (end != text + len || threads < 1 || threads > 1024)
                 return ph_fail(fault, PH_EINVAL, "device", "threads=%.*s: expected 1 to 1024",
                                (int) len - 8, text + 8);
+            o->threads = (int) threads;
         } else if (len == 3 && strncmp(text, "pin", len) == 0) {
             o->pin = true;
         } else if (len == 5 && strncmp(text, "plain", len) == 0) {
