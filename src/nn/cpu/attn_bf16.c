@@ -258,25 +258,27 @@ INLINE float peak_of(const float *s, int tile, int64_t seen, bool whole)
     return _mm512_reduce_max_ps(_mm512_max_ps(a, b));
 }
 
-// Scores s times scale less max become weights p; gives the sum of each lane.
-INLINE __m512 weights_of(const float *s, int count, int64_t seen, bool whole, float scale,
-                         float max, uint16_t *p)
+// Scores s times scale less max become weights p, which are added to sum as they are rounded: by
+// products with one, for which there is more room than for sums.
+INLINE void weights_of(const float *s, int count, int64_t seen, bool whole, float scale,
+                       float max, uint16_t *p, __m512 sum[2])
 {
+    const __m512bh ones = (__m512bh) _mm512_set1_epi16(0x3f80);
     const __m512 factor = _mm512_set1_ps(scale), from = _mm512_set1_ps(-max);
-    __m512 x[4], sum = _mm512_setzero_ps();
+    __m512 x[4];
     UNROLL
     for (int i = 0; i < count; i++)
         x[i] = _mm512_fmadd_ps(_mm512_load_ps(s + 16 * i), factor, from);
     exp2_rough(x, count);
     UNROLL
-    for (int i = 0; i < count; i++) {
+    for (int i = 0; i < count; i++)
         if (!whole) x[i] = _mm512_maskz_mov_ps(lanes(seen - 16 * i), x[i]);
-        sum = _mm512_add_ps(sum, x[i]);
-    }
     UNROLL
-    for (int i = 0; i < count; i += 2)
-        _mm512_store_si512(p + 16 * i, round_pairs(x[i], x[i + 1]));
-    return sum;
+    for (int i = 0; i < count; i += 2) {
+        __m512i pairs = round_pairs(x[i], x[i + 1]);
+        sum[i / 2] = _mm512_dpbf16_ps(sum[i / 2], (__m512bh) pairs, ones);
+        _mm512_store_si512(p + 16 * i, pairs);
+    }
 }
 
 // A larger maximum shrinks what a query has gathered so far.
@@ -307,15 +309,12 @@ INLINE void weigh(const struct work *w, int row, int tile, int used, const int64
         const float *s = w->s + i * tile;
         uint16_t *p = w->p + i * tile;
         float *sum = w->sum + (row + i) * 16, max = w->max[row + i];
-        __m512 total = _mm512_load_ps(sum);
+        __m512 total[2] = { _mm512_load_ps(sum), _mm512_setzero_ps() };
         int j = 0;
         for (; j + 64 <= used; j += 64)
-            total = _mm512_add_ps(total,
-                                  weights_of(s + j, 4, seen[i] - j, whole, scale, max, p + j));
-        if (j < used)
-            total = _mm512_add_ps(total,
-                                  weights_of(s + j, 2, seen[i] - j, whole, scale, max, p + j));
-        _mm512_store_ps(sum, total);
+            weights_of(s + j, 4, seen[i] - j, whole, scale, max, p + j, total);
+        if (j < used) weights_of(s + j, 2, seen[i] - j, whole, scale, max, p + j, total);
+        _mm512_store_ps(sum, _mm512_add_ps(total[0], total[1]));
     }
 }
 
