@@ -308,9 +308,8 @@ TEST(every_embedded_preset_has_a_title_and_opens)
     for (const struct ph_preset *p = ph_presets(); p->name; p++, n++) {
         CHECK(p->title[0]);
         if (strstr(p->text, "diffusion")) { // opens where a model is: tests/nodes/presets.c
-            CHECK_INT(ph_room_create(h.rooms,
-                                     ph_room_params(.name = p->name, .preset = p->name),
-                                     &fault),
+            CHECK_INT(ph_room_create(
+                          h.rooms, ph_room_params(.name = p->name, .preset = p->name), &fault),
                       ==, PH_ENOENT);
             CHECK_HAS(fault.message, "models pull");
             continue;
