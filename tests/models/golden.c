@@ -12,11 +12,17 @@
 
 #include "golden.h"
 
+// The first that applies runs a case: a ControlNet's has a UNet too.
+// clang-format off
 static const struct golden_kind *const kinds[] = {
     &golden_autoencoder,
-    &golden_controlnet, // before the UNet's: such a case has both
-    &golden_unet,        &golden_lora, &golden_text,
+    &golden_controlnet,
+    &golden_unet,
+    &golden_lora,
+    &golden_text,
+    &golden_words,
 };
+// clang-format on
 
 struct totals {
     int cases, skipped, compared, failed;

@@ -40,7 +40,7 @@ struct golden_kind {
     void (*run)(struct golden_case *c);
 };
 extern const struct golden_kind golden_autoencoder, golden_unet, golden_controlnet, golden_text,
-    golden_lora;
+    golden_lora, golden_words;
 
 // ------------------------------------------------------------------------- what a case has
 // The first model of the kind; NULL when there is none.

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: MIT
-#include <math.h>
-
 #include "models/layers.h"
 #include "models/vae/vae.h"
 
