@@ -127,6 +127,11 @@ bool bench_quick(const struct bench *b)
     return b->par->quick;
 }
 
+bool bench_keep(const struct bench *b)
+{
+    return b->par->keep;
+}
+
 double bench_seconds(const struct bench *b, double s)
 {
     return b->par->quick ? s / 10 : s;

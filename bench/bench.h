@@ -53,6 +53,8 @@ void bench_restart(struct bench *b);
 
 // A tenth of the usual time for each figure (`--quick`): do the benchmarks still run?
 bool bench_quick(const struct bench *b);
+// Models that were written stay for the next time (`--keep`).
+bool bench_keep(const struct bench *b);
 // `seconds`, or a tenth of it when quick.
 double bench_seconds(const struct bench *b, double seconds);
 bool bench_stopped(const struct bench *b); // Ctrl-C: end soon
@@ -79,12 +81,13 @@ void bench_glass(struct bench *b); // of the group delivery
 void bench_kernels(struct bench *b);
 void bench_runtime(struct bench *b);
 void bench_memory(struct bench *b); // of the group runtime
+void bench_models(struct bench *b);
 void bench_nn(struct bench *b);
 void bench_attention(struct bench *b); // of the group nn
 
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all
-    bool json, quick, quiet;
+    bool json, quick, quiet, keep;
     const volatile int *stop; // nonzero: end soon; may be NULL
 };
 // Runs the groups. Table or one JSON object on stdout, progress on stderr where that is a

@@ -6,6 +6,8 @@ const struct bench_group bench_groups[] = {
     { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels,
       0.5 },
     { "nn", "convolutions, products and attention of models, each kernel", bench_nn, 0.8 },
+    { "models", "whole models of the true shapes, random weights: rate, load, memory",
+      bench_models, 6 },
     { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery, 5 },
     { 0 },
 };

@@ -13,6 +13,7 @@ static int run_bench(struct cli_args *args)
                                                    .json = cli_flag(args, "json"),
                                                    .quick = cli_flag(args, "quick"),
                                                    .quiet = cli_flag(args, "quiet"),
+                                                   .keep = cli_flag(args, "keep"),
                                                    .stop = &cli_signal },
                            &below, &fault);
     if (err < 0) return cli_fault("", NULL, &fault), err == PH_EINVAL ? CLI_USAGE : CLI_FAILED;
@@ -26,6 +27,8 @@ static const struct cli_option options[] = {
       .group = "Output", .flags = CLI_NO_ENV },
     { "quick", 0, .help = "a tenth of the time: do the benchmarks still run?",
       .group = "Measuring", .flags = CLI_NO_ENV },
+    { "keep", 0, .help = "leave the models that were written (3 GB) for the next time",
+      .group = "Measuring" },
     { 0 },
 };
 static const struct cli_example examples[] = {
@@ -39,7 +42,8 @@ const struct cli_command cli_bench = {
     .args = "[GROUP...]",
     .help = "measure this machine",
     .text = "A figure taken while other processes held over 10 % of the machine is marked "
-            "noisy. A ratio to a peer (GStreamer) is measured in the same run, and left out "
+            "noisy. A ratio to a peer (GStreamer, PyTorch) is measured in the same run, and "
+            "left out "
             "where the peer is not installed.",
     .examples = examples,
     .options = options,

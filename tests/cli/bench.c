@@ -60,6 +60,33 @@ TEST(a_busy_machine_marks_the_figure_noisy)
     CHECK(ph_json_bool(ph_json_get(r, "noisy"), false));
 }
 
+TEST_LIMIT(a_model_is_written_measured_and_left_only_when_told, 240)
+{
+    setenv("XDG_CACHE_HOME", temp_path("cache"), 1);
+    setenv("PH_PYTHON", "/none", 1); // a peer that is not there is left out
+    const struct output *o =
+        PHOSPHENE("bench", "models/taesd-decode-256-f32", "--quick", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *all = ph_json_get(parse_json(o->out), "results"),
+                         *rate = ph_json_at(all, 0), *ms = ph_json_at(all, 1);
+    CHECK_INT(all->count, ==, 2);
+    CHECK_STR(ph_json_string(ph_json_get(rate, "unit"), ""), "GFLOP/s");
+    CHECK_STR(ph_json_string(ph_json_get(ms, "name"), ""), "models/taesd-decode-256-f32-ms");
+    // rate times time is the work: 35.6 GFLOP
+    double gflop = ph_json_double(ph_json_get(rate, "value"), 0) *
+                   ph_json_double(ph_json_get(ms, "value"), 0) / 1e3;
+    CHECK_NUM(gflop, >, 34);
+    CHECK_NUM(gflop, <, 37);
+    CHECK_HAS(o->err, "torch");
+    CHECK(access(temp_path("cache/phosphene/bench-models"), F_OK));
+    CHECK_STATUS(PHOSPHENE("bench", "models/taesd-decode-256-f32-ms", "--quick", "--keep"), 0);
+    CHECK(!access(temp_path("cache/phosphene/bench-models/taesd/config.json"), R_OK));
+    char command[256];
+    snprintf(command, sizeof command, "test \"$(ls %s)\" = bench-models",
+             temp_path("cache/phosphene"));
+    CHECK_OK(system(command));
+}
+
 TEST(a_group_that_is_not_there_is_a_usage_error)
 {
     const struct output *o = PHOSPHENE("bench", "runtme");
