@@ -38,17 +38,21 @@ static int take_place(struct ph_acks *a)
     return a->count++;
 }
 
-uint64_t ph_acks_add(struct ph_room *room, struct ph_asker *asker, int count, bool hard)
+uint64_t ph_acks_add(struct ph_room *room, struct ph_asker *asker, int count, size_t bytes,
+                     bool hard)
 {
     struct ph_acks *a = &room->acks;
     uint64_t id = 0;
     pthread_mutex_lock(&a->lock);
-    int i = take_place(a);
+    int i = a->bytes + bytes <= PH_PENDING_BYTES ? take_place(a) : -1;
     if (i >= 0) {
         struct ph_pending *p = &a->items[i];
-        *p = (struct ph_pending){
-            .asker = *asker, .generation = p->generation, .remaining = count, .hard = hard
-        };
+        *p = (struct ph_pending){ .asker = *asker,
+                                  .generation = p->generation,
+                                  .remaining = count,
+                                  .bytes = bytes,
+                                  .hard = hard };
+        a->bytes += bytes;
         *asker = (struct ph_asker){ 0 };
         id = (uint64_t) p->generation << 32 | (uint64_t) (i + 1);
     }
@@ -66,6 +70,7 @@ static struct ph_pending *find(struct ph_acks *a, uint64_t id)
 
 static void give_back(struct ph_acks *a, struct ph_pending *p)
 {
+    a->bytes -= p->bytes;
     p->generation++;
     p->next_free = a->free;
     a->free = (int) (p - a->items);

@@ -452,10 +452,10 @@ static bool is_over(struct ph_room *room, uint64_t id, int missing)
 static uint64_t expect(struct ph_room *room, struct ph_room_job *j, int count, bool hard)
 {
     struct ph_fault fault;
-    uint64_t id = ph_acks_add(room, &j->asker, count, hard);
+    uint64_t id = ph_acks_add(room, &j->asker, count, j->message->bytes, hard);
     if (id) return id;
-    ph_fail(&fault, PH_ELIMIT, "room", "%d changes of this room wait for a frame already",
-            PH_PENDING_MAX);
+    ph_fail(&fault, PH_ELIMIT, "room",
+            "too many changes of this room wait for a frame already");
     ph_asker_fault(&j->asker, &fault);
     return 0;
 }

@@ -109,6 +109,7 @@ struct ph_pending {
     struct ph_asker asker;
     uint32_t generation;
     int remaining; // controls that have not landed; 0 = free
+    size_t bytes;  // that wait with them in the graph
     bool hard, answered;
     uint64_t frame;
     uint32_t epoch;
@@ -116,10 +117,13 @@ struct ph_pending {
 };
 
 #define PH_PENDING_MAX 32768
+#define PH_PENDING_BYTES                                                                       \
+    (16u << 20) // a room that shows no frame must not keep a gigabyte of prompts
 
 struct ph_acks {
     pthread_mutex_t lock;
     struct ph_pending *items;
+    size_t bytes;              // of all that wait
     int count, capacity, free; // free: first of the list, -1 = none
 };
 
@@ -252,9 +256,10 @@ void ph_record_json(struct ph_room *room, struct ph_buf *b); // a member of the 
 // --- acks.c                                                                   thread: any
 ph_err ph_acks_init(struct ph_acks *a);
 void ph_acks_finish(struct ph_acks *a);
-// Takes the asker; the id to give to the graph, for `count` controls. 0 = too many wait; the asker
-// is then still the caller's.
-uint64_t ph_acks_add(struct ph_room *room, struct ph_asker *asker, int count, bool hard);
+// Takes the asker; the id to give to the graph, for `count` controls that take `bytes` in it. 0 = too
+// much waits; the asker is then still the caller's.
+uint64_t ph_acks_add(struct ph_room *room, struct ph_asker *asker, int count, size_t bytes,
+                     bool hard);
 void ph_acks_landed(struct ph_room *room, uint64_t id, uint64_t frame, uint32_t epoch);
 // `missing` of its controls will never land.
 void ph_acks_fail(struct ph_room *room, uint64_t id, int missing, const struct ph_fault *fault);

@@ -274,6 +274,45 @@ TEST(d2_20_a_cut_of_a_sleeping_room_waits_for_its_next_frame)
     house_stop(&h);
 }
 
+TEST(changes_that_wait_for_a_frame_take_bounded_memory)
+{
+    NEED("text");
+    static char text[1200];
+    struct house h;
+    struct client c;
+    int full = 0;
+    house_start(&h, "browser => text a => jpeg -> live", // nobody sends: no frame comes
+                &(struct ph_rooms_params){ .limits = { .messages_per_s = 1000000 } });
+    watch(&h, &c, "/ws/stream");
+    int n =
+        snprintf(text, sizeof text,
+                 "{\"type\":\"set\",\"node\":\"text\",\"values\":{\"text\":\"%0990d\"}}", 7);
+    CHECK_INT(n, <, sizeof text);
+    for (int sent = 0; sent < 18000; sent += 500) { // 18 MB of values
+        for (int i = 0; i < 500; i++) CHECK(ws_send_text(&c, text));
+        CHECK(ws_send_text(&c, "{\"type\":\"ping\"}"));
+        for (bool answered = false; !answered;) { // all have been read
+            struct message m = ws_next(&c);
+            CHECK(m.opcode);
+            answered = strstr(m.data, "\"pong\"") != NULL;
+            full += strstr(m.data, "wait for a frame already") != NULL;
+            message_free(&m);
+        }
+        EXPECT(200, &h, "GET", "/api/v1/rooms/demo/params", NULL); // and all are done
+    }
+    CHECK(ws_send_text(&c, text)); // the next is refused, if none was so far
+    while (!full) {
+        struct message m = ws_next(&c);
+        CHECK(m.opcode);
+        full += strstr(m.data, "wait for a frame already") != NULL;
+        message_free(&m);
+    }
+    snprintf(text, sizeof text, "{\"node\":\"text\",\"values\":{\"text\":\"%0990d\"}}", 7);
+    EXPECT(429, &h, "PATCH", "/api/v1/rooms/demo/params", text);
+    client_close(&c);
+    house_stop(&h);
+}
+
 TEST(d2_45_null_clears_a_value_back_to_its_default)
 {
     struct house h;
