@@ -553,3 +553,15 @@ TEST_LIMIT(a_live_session_of_200_pictures_and_22_changes_comes_again_to_the_same
     }
     unlink(journal);
 }
+
+TEST_LIMIT(a_painting_of_many_steps_does_not_hold_up_the_end, 240)
+{
+    open_live(
+        with_model("pattern bars size=64x64 fps=0 -> d: diffusion painting=whole steps=32 "
+                   "%s -> live"),
+        0, NULL);
+    await_frames(1);
+    ph_graph_destroy(&r.graph); // in the midst of one; it ends, and without a complaint
+    CHECK_STR(r.problem, "");
+    run_forget(&r);
+}

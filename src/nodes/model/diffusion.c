@@ -34,6 +34,14 @@ static void name_things(struct diffusion *p, const char *folder)
                  p->device, precision);
 }
 
+// A painting of many steps must not hold up the end of the graph.
+static bool is_over(void *node, int done, int of)
+{
+    (void) done;
+    (void) of;
+    return ph_node_stopping(node);
+}
+
 static ph_err diffusion_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct diffusion *p = ph_priv(n);
@@ -50,6 +58,7 @@ static ph_err diffusion_open(struct ph_node *n, struct ph_fault *fault)
     params.control = *p->control ? control : NULL;
     if (*p->device) params.device = p->device;
     PH_TRY(ph_diffuser_open(&params, &p->diffuser, fault));
+    ph_diffuser_on_step(p->diffuser, is_over, n);
     name_things(p, model);
     ph_node_set_fps(n, (double) p->fps);
     ph_info(ph_node_log(n), ph_node_name(n), "%s", ph_diffuser_describe(p->diffuser));
@@ -222,6 +231,7 @@ static ph_err paint(struct ph_node *n, struct work *w)
     w->out = NULL;
     return ret;
 fail:
+    if (ret == PH_ESTOPPED) return PH_EOF;
     if (w->fault.code == ret) ph_node_problem(n, "%s", w->fault.message);
     return ret;
 }
