@@ -248,7 +248,30 @@ TEST_LIMIT(what_cannot_be_is_the_nodes_problem_and_pictures_go_on, 240)
     run_close(&r);
 }
 
-TEST_LIMIT(a_style_that_fits_is_worn_and_one_for_another_model_is_a_problem, 240)
+TEST_LIMIT(a_style_is_worn_turned_down_and_taken_off, 240)
+{
+    static const char *const values[] = { "kohya", "kohya.safetensors:0.3", "" };
+    char text[6000];
+    uint64_t seen[3];
+    golden("diffusion/models/lora/kohya.safetensors");
+    snprintf(text, sizeof text,
+             "pattern bars size=64x64 fps=10 -> d: diffusion styles=%s %%s -> live",
+             golden("diffusion/models/lora"));
+    run_open(&r, with_model(text));
+    run_until(&r, 0);
+    uint64_t bare = newest();
+    for (int i = 0; i < 3; i++) {
+        run_set(&r, "d", "style", values[i]);
+        run_until(&r, 0.1 * (i + 1));
+        CHECK_STR(r.problem, "");
+        seen[i] = newest();
+    }
+    CHECK(seen[0] != bare && seen[1] != bare && seen[0] != seen[1]);
+    CHECK(seen[2] == bare);
+    run_close(&r);
+}
+
+TEST_LIMIT(a_style_that_is_none_is_a_problem_and_pictures_go_on, 240)
 {
     char folder[] = "/tmp/ph-styles-XXXXXX", path[256], text[6000];
     CHECK(mkdtemp(folder) != NULL);
