@@ -33,6 +33,16 @@ TEST(a_line_reaches_the_callback_formatted)
     CHECK_STR(k.line, "frame 7 of two");
 }
 
+TEST(what_a_client_wrote_makes_no_second_line_and_steers_no_terminal)
+{
+    struct kept k = { 0 };
+    struct ph_log log = { .write = keep, .opaque = &k };
+    ph_warn(&log, "text", "no font \"%s\"",
+            "a\n[server] b\r\x1b[31m\x7f\xc2\x9b"
+            "1mé\t…");
+    CHECK_STR(k.line, "no font \"a?[server] b??[31m???1mé\t…\"");
+}
+
 TEST(levels_above_the_log_are_dropped)
 {
     for (int level = PH_LOG_ERROR; level <= PH_LOG_TRACE; level++) {
