@@ -268,8 +268,11 @@ static void recordings(void *opaque, struct ph_request *req)
 static void recording_file(void *opaque, struct ph_request *req)
 {
     struct ph_rooms *house = opaque;
-    const char *file = ph_request_param(req, "file");
-    ph_reply_file(req, house->recordings, file, "video/mp4", file);
+    const char *file = ph_request_param(req, "file"), *end = strrchr(file, '.');
+    if (!end || strcmp(end, ".mp4")) // whatever else its owner keeps in that folder
+        ph_reply_error(req, 404, NULL, "there is no recording \"%.60s\"", file);
+    else
+        ph_reply_file(req, house->recordings, file, "video/mp4", file);
 }
 
 static void trace(void *opaque, struct ph_request *req)

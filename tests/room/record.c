@@ -249,6 +249,9 @@ TEST(recordings_of_before_are_listed_newest_first_and_nothing_else)
                       "{\"file\":\"old.mp4\",\"bytes\":4,\"time\":1700000000}]}");
     EXPECT(200, &h, "GET", "/api/v1/recordings/old.mp4", NULL);
     CHECK_STR(answer, "film");
+    EXPECT(404, &h, "GET", "/api/v1/recordings/notes.txt",
+           NULL); // what is not listed is not given
+    EXPECT(404, &h, "GET", "/api/v1/recordings/link.mp4", NULL);
     house_stop(&h);
 }
 
