@@ -129,6 +129,17 @@ static bool leads_out(const char *name)
            strstr(name, "/..");
 }
 
+bool ph_shelf_has(const char *name)
+{
+    char folder[PH_SHELF_PATH_MAX], path[PH_SHELF_PATH_MAX];
+    if (!*name || *name == '.' || leads_out(name)) return false;
+    for (int i = 0; shelf_at(i, folder); i++)
+        if (join(path, folder, name) &&
+            (marks(path, "model_index.json") || marks(path, "config.json")))
+            return true;
+    return false;
+}
+
 static bool style_in(const char *folder, const char *name, char path[PH_SHELF_PATH_MAX])
 {
     static const char *const below[] = { "", "/styles", "/loras" };

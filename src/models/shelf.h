@@ -18,6 +18,8 @@ const char *ph_shelf_folder(void);
 // anything else is looked for on the shelf, then from here. "" = the first pipeline of the shelf.
 // PH_ENOENT says where was looked, and how to get one.                              thread: any
 ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_fault *fault);
+// Whether that is the name of a model on the shelf, and no path that leads elsewhere.
+bool ph_shelf_has(const char *name);
 // A file of the shelf, or of its folders "styles" and "loras", by a name that leads nowhere else;
 // ".safetensors" may be left out. folder NULL = the shelf.                          thread: any
 ph_err ph_shelf_style(const char *name, const char *folder, char path[PH_SHELF_PATH_MAX],

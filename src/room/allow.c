@@ -4,6 +4,7 @@
 #include "core/buf.h"
 #include "core/nearest.h"
 #include "core/tree.h"
+#include "models/shelf.h"
 #include "room/edit.h"
 #include "room/hide.h"
 
@@ -189,15 +190,22 @@ static bool listed(const struct ph_allow *a, const struct ph_node_info *info,
     return false;
 }
 
+// By its name alone, as /api/v1/models has it.
+static bool is_model(const struct ph_node_info *info, const char *text)
+{
+    return !strcmp(info->group, "model") && ph_shelf_has(text);
+}
+
 static ph_err refuse(const struct ph_ast_node *n, const struct ph_param *p, const char *text,
                      struct ph_fault *fault)
 {
-    bool source = !strcmp(n->info->group, "source");
+    bool source = !strcmp(n->info->group, "source"), model = !strcmp(n->info->group, "model");
     ph_fail(fault, PH_EINVAL, p->name,
             "%s of %s names a file, device or URL, and a client may not name \"%.120s\"%s",
             p->name, n->info->name, text,
-            source ? ": choose one of /api/v1/sources"
-                   : "; the server's owner can, in a preset");
+            source  ? ": choose one of /api/v1/sources"
+            : model ? ": choose one of /api/v1/models"
+                    : "; the server's owner can, in a preset");
     if (fault) fault->line = n->line, fault->column = n->column;
     return PH_EINVAL;
 }
@@ -207,7 +215,8 @@ static ph_err check_path(const struct ph_allow *a, const struct ph_ast_node *n,
 {
     // "" opens nothing, except in a source, where it is some default device
     if (!text[0] && strcmp(n->info->group, "source")) return PH_OK;
-    return listed(a, n->info, p, text) ? PH_OK : refuse(n, p, text, fault);
+    if (is_model(n->info, text) || listed(a, n->info, p, text)) return PH_OK;
+    return refuse(n, p, text, fault);
 }
 
 // --- what was shown without its folder

@@ -52,8 +52,9 @@ static void start_painting(struct house *h, const char *more)
     char text[5000];
     golden("diffusion/models/pipe_sd15_tiny/model_index.json");
     snprintf(text, sizeof text,
-             "pattern ball size=64x64 fps=10 id=off => paint: diffusion \"a cat\" %s model=%s "
-             "=> jpeg -> live",
+             "pattern ball size=64x64 fps=10 id=off => paint: diffusion \"a cat\" "
+             "device=cpu:threads=1 %s "
+             "model=%s => jpeg -> live",
              more, golden("diffusion/models/pipe_sd15_tiny"));
     house_start(h, text, NULL);
 }
@@ -98,6 +99,30 @@ TEST_LIMIT(viewers_are_told_the_models_name_and_its_device_time, 240)
               "phosphene_model_device_seconds{room=\"demo\",node=\"paint\",part=\"model\"}");
     CHECK_HAS(answer, "# TYPE phosphene_model_skipped_total counter");
     client_close(&c);
+    house_stop(&h);
+}
+
+TEST_LIMIT(a_model_is_chosen_by_its_name_and_never_by_a_path, 240)
+{
+    static const char *const wrong[] = { "/etc", "../models/pipe_sd15_tiny", "./pipe_sd15_tiny",
+                                         "pipe_sd15_tiny/../lora", "none" };
+    struct house h;
+    char text[512];
+    golden("diffusion/models/pipe_sd15_tiny/model_index.json");
+    setenv("PH_MODELS", golden("diffusion/models"), 1);
+    house_start(&h, "pattern bars size=64x64 fps=10 => jpeg -> live", NULL);
+    for (int i = 0; i < 5; i++) {
+        snprintf(text, sizeof text,
+                 "{\"graph\":\"pattern size=64x64 => diffusion model=%s => jpeg -> live\"}",
+                 wrong[i]);
+        EXPECT(400, &h, "PATCH", "/api/v1/rooms/demo", text);
+        CHECK_HAS(answer, "/api/v1/models");
+    }
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo",
+           "{\"graph\":\"pattern size=64x64 => diffusion device=cpu:threads=1 "
+           "model=pipe_sd15_tiny => jpeg -> "
+           "live\"}");
+    CHECK_HAS(answer, "model=pipe_sd15_tiny");
     house_stop(&h);
 }
 
