@@ -3,6 +3,7 @@
 #include "layer_check.h"
 
 #include "core/cpu.h"
+#include "nn/cpu/quant.h"
 
 static struct layer_spec random_conv(void)
 {
@@ -168,4 +169,38 @@ TEST(onednn_i8_of_zeros_is_the_bias)
         CHECK_NUM(((float *) l.place[1].data)[i], ==, l.bias[i % 64]);
     layer_close(&l);
     ph_device_unref(&d);
+}
+
+TEST(quantising_by_vectors_gives_the_bytes_of_plain_c)
+{
+    const struct ph_quant_ops *best = ph_quant_ops(), *c = &ph_quant_ops_c;
+    if (best == c) TEST_SKIP("plain C only");
+    enum { N = 1003, PAIRS = 5, OUTPUTS = 48 };
+    static float x[N], scale[OUTPUTS];
+    static uint16_t half[N], wide[2][PAIRS * OUTPUTS * 2];
+    static int8_t q[2][N + 1];
+    static uint8_t nibbles[PAIRS * OUTPUTS];
+    for (int i = 0; i < N; i++) x[i] = (float) (dice(20001) - 10000) / 97;
+    x[7] = NAN, x[500] = INFINITY, x[501] = -INFINITY, x[1002] = 2.5f;
+    for (int n = 0; n <= N; n += n < 40 ? 1 : 107) {
+        ph_convert(PH_BF16, half, PH_F32, x, N);
+        CHECK(best->peak_f32(x, n) == c->peak_f32(x, n));
+        CHECK(best->peak_bf16(half, n) == c->peak_bf16(half, n));
+        for (int bf16 = 0; bf16 < 2; bf16++) {
+            memset(q, 99, sizeof q);
+            for (int i = 0; i < 2; i++) {
+                const struct ph_quant_ops *ops = i ? best : c;
+                if (bf16)
+                    ops->bytes_bf16(q[i], half, n, 1.7f);
+                else
+                    ops->bytes_f32(q[i], x, n, 1.7f);
+            }
+            CHECK(!memcmp(q[0], q[1], sizeof q[0])); // also beyond n
+        }
+    }
+    for (int i = 0; i < PAIRS * OUTPUTS; i++) nibbles[i] = (uint8_t) dice(256);
+    for (int i = 0; i < OUTPUTS; i++) scale[i] = (float) (dice(2001) - 1000) / 3000;
+    c->widen(wide[0], nibbles, scale, PAIRS, OUTPUTS);
+    best->widen(wide[1], nibbles, scale, PAIRS, OUTPUTS);
+    CHECK(!memcmp(wide[0], wide[1], sizeof wide[0]));
 }
