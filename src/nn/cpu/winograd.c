@@ -346,14 +346,16 @@ static double speed(const struct ph_step *step, const struct ph_place *place,
 static double fits_f32(const struct ph_step *step, const struct ph_place *place,
                        enum ph_precision want)
 {
-    if (!(ph_cpu_flags() & PH_CPU_AVX512)) return 0;
+    if (!(ph_cpu_flags() & PH_CPU_AVX512) || want == PH_PRECISION_Q4) return 0;
     return speed(step, place, &ph_wino_f32, &cost_f32);
 }
 
 static double fits_bf16(const struct ph_step *step, const struct ph_place *place,
                         enum ph_precision want)
 {
-    if (!(ph_cpu_flags() & PH_CPU_BF16) || want == PH_PRECISION_F32) return 0;
+    if (!(ph_cpu_flags() & PH_CPU_BF16)) return 0;
+    // Four bits are wanted for their size, which Winograd's weights undo.
+    if (want == PH_PRECISION_F32 || want == PH_PRECISION_Q4) return 0;
     return speed(step, place, &ph_wino_bf16, &cost_bf16);
 }
 
