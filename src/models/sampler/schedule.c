@@ -14,10 +14,10 @@ static const struct {
 } kinds[] = {
     { "LCMScheduler", "lcm", PH_SAMPLER_LCM },
     { "EulerDiscreteScheduler", "euler", PH_SAMPLER_EULER },
-    { "EulerAncestralDiscreteScheduler", "euler-ancestral", PH_SAMPLER_EULER_ANCESTRAL },
+    { "EulerAncestralDiscreteScheduler", "euler_a", PH_SAMPLER_EULER_ANCESTRAL },
     { "DDIMScheduler", "ddim", PH_SAMPLER_DDIM },
     { "TCDScheduler", "tcd", PH_SAMPLER_TCD },
-    { "DPMSolverMultistepScheduler", "dpmpp-2m", PH_SAMPLER_DPMPP_2M },
+    { "DPMSolverMultistepScheduler", "dpmpp_2m", PH_SAMPLER_DPMPP_2M },
     { "PNDMScheduler", NULL, PH_SAMPLER_DDIM },
     { "DEISMultistepScheduler", NULL, PH_SAMPLER_DDIM },
 };
@@ -176,7 +176,7 @@ static enum ph_sampler_kind read_kind(struct reader *r, enum ph_sampler_kind kin
     if (kind == PH_SAMPLER_AUTO)
         r->err = ph_fail(r->fault, PH_ENOTSUP, "_class_name",
                          "scheduler: class \"%.60s\" is not known; choose lcm, euler, "
-                         "euler-ancestral, ddim, tcd or dpmpp-2m",
+                         "euler_a, ddim, tcd or dpmpp_2m",
                          klass ? klass : "");
     return kind;
 }
