@@ -149,6 +149,9 @@ TEST(both_ends_of_a_blend_are_the_inputs_bit_by_bit)
             CHECK_OK(ph_blend_mix(
                 in, 2, N, &(struct ph_blend_params){ .method = (enum ph_blend) m }, out));
             CHECK(!memcmp(out, end ? b : a, sizeof out));
+            struct ph_blend_params noise = { .method = (enum ph_blend) m, .keep_length = true };
+            CHECK_OK(ph_blend_mix(in, 2, N, &noise, out));
+            CHECK(!memcmp(out, end ? b : a, sizeof out));
         }
     struct ph_blend_input one = { third, 0.3f };
     CHECK_OK(ph_blend_mix(&one, 1, N, &(struct ph_blend_params){ 0 }, out));

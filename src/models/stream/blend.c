@@ -76,6 +76,13 @@ static void linear(const struct ph_blend_input *in, const double *w, int count, 
             ph_mix_of(out, n, { 1, out }, { (float) w[i], in[i].x });
 }
 
+static bool has_all(const double *w, int count)
+{
+    for (int i = 0; i < count; i++)
+        if (w[i] == 1) return true;
+    return false;
+}
+
 static void rescale_to_mean(const struct ph_blend_input *in, int count, int64_t n, float *out)
 {
     double mean = 0, got = length(out, n);
@@ -138,7 +145,7 @@ ph_err ph_blend_mix(const struct ph_blend_input *in, int count, int64_t n,
         slerp(in[0].x, in[1].x, w[1], n, true, out);
     } else if (count == 1 || method == PH_BLEND_LINEAR || method == PH_BLEND_SLERP_TWO) {
         linear(in, w, count, n, out);
-        if (params->keep_length && !params->raw_weights && count > 1)
+        if (params->keep_length && !params->raw_weights && count > 1 && !has_all(w, count))
             rescale_to_mean(in, count, n, out);
     } else if (method == PH_BLEND_SLERP && count == 2) {
         slerp(in[0].x, in[1].x, w[1], n, false, out);
