@@ -121,7 +121,9 @@ struct ph_painted {
 PH_API ph_err ph_diffuser_paint(struct ph_diffuser *d, const struct ph_picture *in,
                                 const struct ph_picture *control, struct ph_picture *out,
                                 struct ph_painted *painted, struct ph_fault *fault);
-// Width and height that the next picture will have; 0 before anything was set.     thread: painting
+// Width and height that the next picture will have; 0 before the first settings are ready. Another
+// size may become ready before the picture is painted: that is PH_EINVAL then, and asking again
+// tells it.                                                                        thread: painting
 PH_API void ph_diffuser_size(struct ph_diffuser *d, int *width, int *height);
 // Forgets what is in flight, and every memory of pictures: a cut.                  thread: painting
 PH_API void ph_diffuser_cut(struct ph_diffuser *d);
@@ -136,6 +138,7 @@ struct ph_diffuser_use {
     int64_t packed_bytes, arena_bytes, kept_bytes; // weights as packed, between steps, inputs
     double flops;                                  // of one picture: encode, model, decode
 };
+//                                                                                  thread: painting
 PH_API void ph_diffuser_usage(struct ph_diffuser *d, struct ph_diffuser_use *use);
 
 #ifdef __cplusplus

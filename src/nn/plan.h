@@ -41,8 +41,8 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
 void ph_plan_destroy(struct ph_plan **plan);
 
 // Copies between dense row-major host tensors and the plan's inputs, states, outputs and taps,
-// converting the element type; the number of elements must match. PH_ENOENT names what there is.
-// Not while the plan runs.
+// converting the element type; the number of elements must match (PH_EINVAL). PH_ENOENT: there is
+// no such port. Not while the plan runs.
 ph_err ph_plan_write(struct ph_plan *plan, const char *name, const struct ph_tensor *t);
 ph_err ph_plan_read(struct ph_plan *plan, const char *name, const struct ph_tensor *t);
 // Dims and type of an input, state, output or tap; data is NULL.

@@ -25,12 +25,16 @@ static void *maker_thread(void *arg)
         struct ph_made *made = ph_make(&d->maker, wish, last);
         pthread_mutex_lock(&d->lock);
         d->making = false;
-        if (!made) {
-            ph_fail(&d->problem, PH_ENOMEM, "", "out of memory");
-        } else if (made->ret < 0) {
-            d->problem = made->fault;
+        d->problem_told = false;
+        if (!made || made->ret < 0) {
+            if (!made)
+                ph_fail(&d->problem, PH_ENOMEM, "", "out of memory");
+            else
+                d->problem = made->fault;
+            if (d->wish) d->problem.code = PH_OK; // the next one counts
             ph_made_unref(&made);
         } else {
+            d->problem.code = PH_OK;
             ph_made_ref(made); // one for landing, one as `last`
             ph_made_unref(&d->ready);
             d->ready = made;
@@ -83,7 +87,7 @@ static void describe(struct ph_diffuser *d)
     ph_module_cost(f->unet, 0, NULL, &cost, NULL);
     snprintf(d->description, sizeof d->description, "%s: unet of %.0f M, %s, %s on %s",
              name && name[1] ? name + 1 : f->path, (double) cost.params * 1e-6,
-             f->vae->class->name, ph_precision_name(d->maker.precision),
+             f->vae->class->name, ph_precision_name(ph_precision_resolve(d->maker.precision)),
              ph_device_name(d->maker.device));
 }
 
@@ -96,7 +100,10 @@ ph_err ph_diffuser_open(const struct ph_diffuser_params *params, struct ph_diffu
     d->draw = ph_rng_normal;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->change, NULL);
-    ph_err ret = ph_maker_open(params, &d->maker, fault);
+    struct ph_fault own = { 0 };
+    ph_err ret = ph_maker_open(params, &d->maker, &own);
+    if (ret < 0 && !own.code) ph_fail(&own, ret, "", "%s", ph_strerror(ret));
+    if (ret < 0 && fault) *fault = own;
     if (ret >= 0) {
         describe(d);
         d->has_thread = pthread_create(&d->thread, NULL, maker_thread, d) == 0;

@@ -14,18 +14,20 @@
 struct ph_easel {
     int width, height;
     int64_t latent_len, text_len; // floats of a latent; of an embedding, pooled part included
-    int rows;
+    int rows, seeds;
     struct ph_batch *batch; // of a stream; NULL in a whole painting
     struct ph_similar similar;
     bool filters; // similar is in use
     struct ph_transition transition;
     bool in_transition;
-    float *noise;                   // [slots, latent] of the seeds
-    float *latent, *clean, *shown;  // [latent]: encoded; painted; smoothed
-    float *in, *prediction, *other; // [rows, latent]; other: x0 before, step noise
-    float *from, *to, *words;       // [text]: transition's ends; the prompt now
-    float *negative;                // [text]
-    float *text;                    // [rows, text]: rows as the model reads them, then pooled
+    float *noise;                  // [slots, latent] of the seeds
+    float *latent, *clean, *shown; // [latent]: encoded; painted; smoothed
+    float *in, *prediction;        // [rows, latent]
+    float *other;                  // [3, latent] of a whole painting: x0 before, noise, x
+    float *draws;                  // [seeds, latent]: noise to be blended; NULL of one seed
+    float *from, *to, *words;      // [text]: transition's ends; the prompt now
+    float *negative;               // [text]
+    float *text;                   // [rows, text]: rows as the model reads them, then pooled
     double timestep[2 * PH_STEPS_MAX];
     uint8_t *rgba; // [height, width, 4]: input; and
     uint8_t *last; // the last picture painted

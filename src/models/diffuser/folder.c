@@ -92,6 +92,11 @@ ph_err ph_folder_schedule(const struct ph_folder *f, enum ph_sampler_kind kind,
     return ret;
 }
 
+static const struct ph_clip_config *clip(const struct ph_folder *f, int i)
+{
+    return f->text[i] ? f->text[i]->config : NULL;
+}
+
 // What one module gives must be what the next one takes.
 static ph_err check(const struct ph_folder *f, struct ph_fault *fault)
 {
@@ -108,6 +113,10 @@ static ph_err check(const struct ph_folder *f, struct ph_fault *fault)
         return ph_fail(fault, PH_EFORMAT, "cross_attention_dim",
                        "%s: the text encoder gives %d channels, the unet takes %d", f->path,
                        ph_folder_text_channels(f), u->text_channels);
+    if (clip(f, 1) && clip(f, 1)->tokens != clip(f, 0)->tokens)
+        return ph_fail(fault, PH_EFORMAT, "max_position_embeddings",
+                       "%s: one text encoder reads %d tokens, the other %d", f->path,
+                       clip(f, 0)->tokens, clip(f, 1)->tokens);
     if (ph_folder_pooled_channels(f) != u->pooled_channels)
         return ph_fail(fault, PH_EFORMAT, "projection_class_embeddings_input_dim",
                        "%s: the unet takes a pooled text of %d channels, there are %d", f->path,
@@ -186,11 +195,6 @@ int ph_folder_latent_channels(const struct ph_folder *f)
     if (f->vae->class->kind == PH_MODULE_VAE)
         return ((const struct ph_vae_config *) f->vae->config)->latent_channels;
     return ((const struct ph_taesd_config *) f->vae->config)->latent_channels;
-}
-
-static const struct ph_clip_config *clip(const struct ph_folder *f, int i)
-{
-    return f->text[i] ? f->text[i]->config : NULL;
 }
 
 // Two encoders' states stand side by side.

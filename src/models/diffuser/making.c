@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "models/diffuser/making.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,6 +163,22 @@ static void record_model(struct ph_prog *p, struct ph_maker *m, const struct ph_
     ph_output(p, "prediction", ph_unet_predict(p, c, &in));
 }
 
+// An autoencoder that shrinks pictures by another factor than the models here were made for.
+static ph_err check_shape(const struct ph_made *made, const struct ph_maker *m,
+                          const struct ph_part *part, const char *name, int64_t high,
+                          struct ph_fault *fault)
+{
+    struct ph_tensor t;
+    int axis = strcmp(name, "rgba") == 0 ? 1 : 2;
+    ph_err ret = ph_plan_describe(part->plan, name, &t);
+    if (ret < 0 || t.dim[axis] == high) return ret;
+    return ph_fail(fault, PH_ENOTSUP, "vae",
+                   "%s: a side of %d becomes %lld, expected %lld: the autoencoders known here "
+                   "shrink pictures by 8",
+                   m->folder->vae->path, axis == 1 ? made->latent_h : made->wish->s.height,
+                   (long long) t.dim[axis], (long long) high);
+}
+
 static ph_err make_plans(struct ph_maker *m, struct ph_made *made, const struct ph_made *before)
 {
     static const struct ph_made nothing;
@@ -173,9 +190,11 @@ static ph_err make_plans(struct ph_maker *m, struct ph_made *made, const struct 
         snprintf(key, sizeof key, "encode %dx%d", s->width, s->height);
         PH_TRY(
             part_get(m, key, before->encode, record_encode, made, &made->encode, &made->fault));
+        PH_TRY(check_shape(made, m, made->encode, "latent", made->latent_h, &made->fault));
     }
     snprintf(key, sizeof key, "decode %dx%d", s->width, s->height);
     PH_TRY(part_get(m, key, before->decode, record_decode, made, &made->decode, &made->fault));
+    PH_TRY(check_shape(made, m, made->decode, "rgba", s->height, &made->fault));
     snprintf(key, sizeof key, "model %dx%d rows=%d memory=%d styles=%016llx", s->width,
              s->height, made->rows, s->memory, (unsigned long long) m->style_key);
     PH_TRY(part_get(m, key, before->model, record_model, made, &made->model, &made->fault));
@@ -266,7 +285,8 @@ static ph_err make_sampler(struct ph_maker *m, struct ph_made *made)
         params.chosen = s->steps;
     } else {
         params.steps = s->steps;
-        params.strength = s->from_picture && s->strength > 0 ? (double) s->strength : 0;
+        // 0 is no choice to the sampler; less than a step is the last step alone.
+        params.strength = s->from_picture ? fmax((double) s->strength, 1e-6) : 0;
         // LCM, too, leaves out the first steps, as diffusers' img2img does with every sampler.
         for (int i = 0; i < s->steps; i++) spread[i] = i;
         params.index = spread;

@@ -12,108 +12,123 @@
 enum { FILTER_DRAWS = 1 << 17 };
 
 // ------------------------------------------------------------------------------ the easel
-static void easel_free(struct ph_easel *e)
+enum { FLOATS = 13 };
+
+static void list_floats(struct ph_easel *e, float **list[FLOATS])
 {
-    float **const arrays[] = { &e->noise, &e->latent,     &e->clean,    &e->shown,
-                               &e->in,    &e->prediction, &e->other,    &e->from,
-                               &e->to,    &e->words,      &e->negative, &e->text };
-    for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(*arrays[i]);
-    free(e->rgba);
-    free(e->last);
-    ph_batch_destroy(&e->batch);
-    ph_similar_finish(&e->similar);
-    *e = (struct ph_easel){ 0 };
+    float **const all[FLOATS] = { &e->noise, &e->latent, &e->clean,      &e->shown, &e->other,
+                                  &e->draws, &e->in,     &e->prediction, &e->text,  &e->from,
+                                  &e->to,    &e->words,  &e->negative };
+    memcpy(list, all, sizeof all);
+}
+
+// Frees what of e is not also in `kept` (NULL = nothing is).
+static void easel_drop(struct ph_easel *e, struct ph_easel *kept)
+{
+    struct ph_easel none = { 0 };
+    float **mine[FLOATS], **other[FLOATS];
+    if (!kept) kept = &none;
+    list_floats(e, mine);
+    list_floats(kept, other);
+    for (int i = 0; i < FLOATS; i++)
+        if (*mine[i] != *other[i]) free(*mine[i]);
+    if (e->rgba != kept->rgba) free(e->rgba);
+    if (e->last != kept->last) free(e->last);
+    if (e->batch != kept->batch) ph_batch_destroy(&e->batch);
+    if (e->similar.last != kept->similar.last) ph_similar_finish(&e->similar);
 }
 
 void ph_painting_free(struct ph_diffuser *d)
 {
-    easel_free(&d->easel);
+    easel_drop(&d->easel, NULL);
+    d->easel = (struct ph_easel){ 0 };
 }
 
-static float *floats(int64_t n)
+static bool have_floats(float **at, int64_t n)
 {
-    return calloc((size_t) n + 1, sizeof(float));
+    if (!*at) *at = calloc((size_t) n + 1, sizeof **at);
+    return *at != NULL;
 }
 
-// For another size everything begins anew but the words.
-static ph_err size_easel(struct ph_easel *e, const struct ph_made *made, int channels,
-                         int64_t text_len)
+static bool have_bytes(uint8_t **at, size_t n)
+{
+    if (!*at) *at = calloc(1, n);
+    return *at != NULL;
+}
+
+// Whether all is there that painting with `made` needs.
+static bool furnish(struct ph_easel *n, const struct ph_made *made)
 {
     const struct ph_diffuser_settings *s = &made->wish->s;
-    if (e->width == s->width && e->height == s->height) return PH_OK;
-    struct ph_easel n = { .width = s->width, .height = s->height, .text_len = text_len };
-    size_t bytes = (size_t) s->width * (size_t) s->height * 4;
-    n.latent_len = (int64_t) channels * made->latent_w * made->latent_h;
-    n.noise = floats(PH_STEPS_MAX * n.latent_len);
-    n.latent = floats(n.latent_len);
-    n.clean = floats(n.latent_len);
-    n.shown = floats(n.latent_len);
-    n.other = floats(2 * n.latent_len);
-    n.from = floats(text_len);
-    n.to = floats(text_len);
-    n.words = floats(text_len);
-    n.negative = floats(text_len);
-    n.rgba = calloc(1, bytes);
-    n.last = calloc(1, bytes);
-    if (!n.noise || !n.latent || !n.clean || !n.shown || !n.other || !n.from || !n.to ||
-        !n.words || !n.negative || !n.rgba || !n.last ||
-        ph_similar_init(&n.similar, &(struct ph_similar_params){ 0 },
-                        (int64_t) s->width * s->height, true) < 0) {
-        easel_free(&n);
-        return PH_ENOMEM;
-    }
-    if (e->words) memcpy(n.words, e->words, sizeof(float) * (size_t) text_len);
-    n.painted = e->painted;
-    easel_free(e);
-    *e = n;
-    return PH_OK;
+    int64_t len = n->latent_len, words = n->text_len;
+    size_t bytes = (size_t) n->width * (size_t) n->height * 4;
+    return have_floats(&n->noise, PH_STEPS_MAX * len) && have_floats(&n->latent, len) &&
+           have_floats(&n->clean, len) && have_floats(&n->shown, len) &&
+           have_floats(&n->other, 3 * len) && have_floats(&n->in, n->rows * len) &&
+           have_floats(&n->prediction, n->rows * len) &&
+           have_floats(&n->text, n->rows * words) && have_floats(&n->from, words) &&
+           have_floats(&n->to, words) && have_floats(&n->words, words) &&
+           have_floats(&n->negative, words) &&
+           (s->seed_count < 2 || have_floats(&n->draws, s->seed_count * len)) &&
+           have_bytes(&n->rgba, bytes) && have_bytes(&n->last, bytes) &&
+           (n->similar.last || ph_similar_init(&n->similar, &(struct ph_similar_params){ 0 },
+                                               (int64_t) n->width * n->height, true) >= 0);
 }
 
-static ph_err size_rows(struct ph_easel *e, int rows)
+// The easel as `made` wants it, in *n: new where something is of another size, e's own elsewhere.
+// For another size of pictures all begins anew but the words. On failure e is as it was.
+static ph_err size_easel(struct ph_diffuser *d, const struct ph_made *made, struct ph_easel *n,
+                         struct ph_fault *fault)
 {
-    if (e->rows == rows) return PH_OK;
-    float *in = floats(rows * e->latent_len), *prediction = floats(rows * e->latent_len);
-    float *text = floats(rows * e->text_len);
-    if (!in || !prediction || !text) {
-        free(in);
-        free(prediction);
-        free(text);
-        return PH_ENOMEM;
+    struct ph_easel *e = &d->easel;
+    const struct ph_diffuser_settings *s = &made->wish->s;
+    bool resized = e->width != s->width || e->height != s->height;
+    struct ph_batch_params params;
+    *n = *e;
+    n->width = s->width;
+    n->height = s->height;
+    n->latent_len =
+        (int64_t) ph_folder_latent_channels(d->maker.folder) * made->latent_w * made->latent_h;
+    n->text_len = ph_text_size(d->maker.text);
+    n->rows = made->rows;
+    n->seeds = s->seed_count;
+    if (resized) {
+        n->noise = n->latent = n->clean = n->shown = n->other = NULL;
+        n->rgba = n->last = NULL;
+        n->batch = NULL;
+        n->similar = (struct ph_similar){ 0 };
+        n->has_last = n->has_shown = false;
     }
-    free(e->in);
-    free(e->prediction);
-    free(e->text);
-    e->in = in;
-    e->prediction = prediction;
-    e->text = text;
-    e->rows = rows;
-    return PH_OK;
+    if (resized || n->rows != e->rows) n->in = n->prediction = n->text = NULL;
+    if (resized || n->seeds != e->seeds) n->draws = NULL;
+    if (s->painting == PH_PAINT_WHOLE) n->batch = NULL;
+    ph_err ret = furnish(n, made) ? PH_OK : ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    ph_made_batch_params(made, &params);
+    if (ret >= 0 && s->painting == PH_PAINT_STREAM)
+        ret = n->batch ? ph_batch_set(n->batch, &params, fault)
+                       : ph_batch_create(&n->batch, PH_STEPS_MAX, n->latent_len, n->noise,
+                                         &params, fault);
+    if (ret < 0) easel_drop(n, e);
+    return ret;
 }
 
 // ------------------------------------------------------------------------------ landing
-// The noise of all seeds, blended slot by slot, to the length that noise has.
-static ph_err fill_noise(struct ph_diffuser *d, const struct ph_diffuser_settings *s)
+// Noise of all seeds, blended to the length that noise has.
+static void draw_noise(struct ph_diffuser *d, const struct ph_diffuser_settings *s,
+                       uint64_t stream, float *out)
 {
     struct ph_easel *e = &d->easel;
-    int64_t len = e->latent_len;
-    if (s->seed_count == 1) {
-        for (int i = 0; i < PH_STEPS_MAX; i++)
-            d->draw(s->seeds[0].seed, (uint64_t) i, 0, len, e->noise + i * len);
-        return PH_OK;
-    }
-    float *each = floats(s->seed_count * len);
     struct ph_blend_input in[PH_PROMPTS_MAX];
-    ph_err ret = each ? PH_OK : PH_ENOMEM;
-    for (int i = 0; i < PH_STEPS_MAX && ret >= 0; i++) {
-        for (int k = 0; k < s->seed_count; k++) {
-            in[k] = (struct ph_blend_input){ each + k * len, s->seeds[k].weight };
-            d->draw(s->seeds[k].seed, (uint64_t) i, 0, len, each + k * len);
-        }
-        struct ph_blend_params how = { .method = PH_BLEND_LINEAR, .keep_length = true };
-        ret = ph_blend_mix(in, s->seed_count, len, &how, e->noise + i * len);
+    struct ph_blend_params how = { .method = PH_BLEND_LINEAR, .keep_length = true };
+    if (s->seed_count == 1) {
+        d->draw(s->seeds[0].seed, stream, 0, e->latent_len, out);
+        return;
     }
-    free(each);
-    return ret;
+    for (int k = 0; k < s->seed_count; k++) {
+        in[k] = (struct ph_blend_input){ e->draws + k * e->latent_len, s->seeds[k].weight };
+        d->draw(s->seeds[k].seed, stream, 0, e->latent_len, e->draws + k * e->latent_len);
+    }
+    ph_blend_mix(in, s->seed_count, e->latent_len, &how, out);
 }
 
 static bool same_seeds(const struct ph_diffuser_settings *a,
@@ -126,7 +141,7 @@ static bool same_seeds(const struct ph_diffuser_settings *a,
     return true;
 }
 
-static ph_err land_words(struct ph_easel *e, const struct ph_made *made, bool first)
+static void land_words(struct ph_easel *e, const struct ph_made *made, bool first)
 {
     const struct ph_diffuser_settings *s = &made->wish->s;
     struct ph_blend_input in[PH_PROMPTS_MAX];
@@ -136,8 +151,7 @@ static ph_err land_words(struct ph_easel *e, const struct ph_made *made, bool fi
     struct ph_blend_params how = { .method =
                                        s->blend_linear ? PH_BLEND_LINEAR : PH_BLEND_SLERP };
     float *wished = e->text; // rows are written anew before the next run
-    ph_err ret = ph_blend_mix(in, s->prompt_count, e->text_len, &how, wished);
-    if (ret < 0) return ret;
+    ph_blend_mix(in, s->prompt_count, e->text_len, &how, wished);
     bool other = memcmp(wished, e->to, bytes) != 0;
     if (first || other) memcpy(e->to, wished, bytes);
     memcpy(e->negative, made->negative->data, bytes);
@@ -150,23 +164,6 @@ static ph_err land_words(struct ph_easel *e, const struct ph_made *made, bool fi
         ph_transition_begin(&e->transition, s->transition, PH_EASE_IN_OUT, s->blend_linear);
         e->in_transition = true;
     }
-    return PH_OK;
-}
-
-static ph_err land_batch(struct ph_easel *e, const struct ph_made *made, bool seeds,
-                         struct ph_fault *fault)
-{
-    struct ph_batch_params params;
-    if (made->wish->s.painting == PH_PAINT_WHOLE) {
-        ph_batch_destroy(&e->batch);
-        return PH_OK;
-    }
-    ph_made_batch_params(made, &params);
-    if (!e->batch)
-        return ph_batch_create(&e->batch, PH_STEPS_MAX, e->latent_len, e->noise, &params,
-                               fault);
-    if (seeds) ph_batch_reseed(e->batch, e->noise);
-    return ph_batch_set(e->batch, &params, fault);
 }
 
 static void land_filter(struct ph_easel *e, const struct ph_made *made)
@@ -203,33 +200,51 @@ static ph_err write_rare(struct ph_diffuser *d, const struct ph_made *made)
         PH_TRY(ph_plan_write(plan, "control_scale",
                              &(struct ph_tensor){ PH_F32, 1, { n }, scales }));
     }
-    d->easel.rows_changed = true;
 fail:
     return ret;
 }
 
+// All of `made` or, when something is missing for it, nothing. Takes made.
 static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault *fault)
 {
-    struct ph_easel *e = &d->easel;
+    struct ph_easel *e = &d->easel, n;
+    const struct ph_diffuser_settings *s = &made->wish->s;
     bool first = !d->now;
-    int width = e->width, height = e->height;
     ph_err ret;
-    PH_TRY(size_easel(e, made, ph_folder_latent_channels(d->maker.folder),
-                      ph_text_size(d->maker.text)));
-    bool resized = width != e->width || height != e->height;
-    bool seeds = first || resized || !same_seeds(&made->wish->s, &d->now->wish->s);
-    PH_TRY(size_rows(e, made->rows));
-    if (seeds) PH_TRY(fill_noise(d, &made->wish->s));
-    PH_TRY(land_words(e, made, first || resized));
-    PH_TRY(land_batch(e, made, seeds, fault));
-    PH_TRY(write_rare(d, made));
+    PH_TRY(size_easel(d, made, &n, fault));
+    bool seeds = n.noise != e->noise || !same_seeds(s, &d->now->wish->s);
+    bool stream = n.batch != NULL, anew = stream && n.batch != e->batch;
+    easel_drop(e, &n);
+    *e = n;
+    PH_TRY(write_rare(d, made)); // cannot fail: sizes are those of the plan
+    for (int i = 0; seeds && i < PH_STEPS_MAX; i++)
+        draw_noise(d, s, (uint64_t) i, e->noise + i * e->latent_len);
+    if (stream && (seeds || anew)) ph_batch_reseed(e->batch, e->noise);
+    land_words(e, made, first);
     land_filter(e, made);
+    e->rows_changed = true;
     if (first || made->model != d->now->model) e->fresh = true;
     ph_made_unref(&d->now);
     d->now = made;
     return PH_OK;
 fail:
     ph_made_unref(&made);
+    return ret;
+}
+
+// With what is ready; where that cannot be, the settings before stay.
+static ph_err land_or_stay(struct ph_diffuser *d, struct ph_made *made,
+                           struct ph_painted *painted, struct ph_fault *fault)
+{
+    struct ph_fault problem = { 0 };
+    ph_err ret = land(d, made, &problem);
+    if (ret >= 0) return ret;
+    if (!problem.code) ph_fail(&problem, ret, "", "%s", ph_strerror(ret));
+    if (d->now) {
+        painted->problem = problem;
+        return PH_OK;
+    }
+    if (fault) *fault = problem;
     return ret;
 }
 
@@ -245,7 +260,7 @@ static ph_err look(struct ph_diffuser *d, struct ph_painted *painted, struct ph_
     d->problem_told = d->problem.code < 0;
     struct ph_fault problem = d->problem;
     pthread_mutex_unlock(&d->lock);
-    if (made) return land(d, made, fault);
+    if (made) return land_or_stay(d, made, painted, fault);
     if (d->now) return PH_OK;
     if (problem.code < 0) {
         if (fault) *fault = problem;
@@ -459,7 +474,7 @@ static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
     const struct ph_made *made = d->now;
     const struct ph_sampler *s = made->sampler;
     int64_t len = e->latent_len;
-    float *x = e->clean, *before = e->other, *noise = e->other + len;
+    float *before = e->other, *noise = before + len, *x = noise + len;
     const struct ph_sampler_step *begin = &s->step[s->first];
     ph_err ret = PH_OK;
     if (made->encode)
@@ -475,11 +490,12 @@ static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
             ph_mix_of(e->in + r * len, len, { step->input, x });
         PH_TRY(predict(d, painted));
         if (step->next_noise != 0)
-            d->draw(made->wish->s.seeds[0].seed, PH_STEP_NOISE + (uint64_t) i, 0, len, noise);
+            draw_noise(d, &made->wish->s, PH_STEP_NOISE + (uint64_t) i, noise);
         ph_sampler_advance(step, x, guided(e, made->wish), noise, before, len, before, x);
         if (d->on_step && d->on_step(d->on_step_arg, i + 1 - s->first, s->count - s->first))
             return PH_ESTOPPED;
     }
+    memcpy(e->clean, x, sizeof(float) * (size_t) len);
 fail:
     return ret;
 }
@@ -516,13 +532,10 @@ fail:
     return ret;
 }
 
-static ph_err write_control(struct ph_diffuser *d, const struct ph_picture *control,
-                            struct ph_fault *fault)
+static ph_err write_control(struct ph_diffuser *d, const struct ph_picture *control)
 {
     struct ph_easel *e = &d->easel;
     if (!d->maker.folder->control) return PH_OK;
-    ph_err ret = check_picture(e, "control", control, fault);
-    if (ret < 0) return ret;
     take(e, control, e->rgba); // the input is in the latent by now
     struct ph_tensor rgba = rgba_of(e, e->rgba);
     return ph_plan_write(d->now->model->plan, "control", &rgba);
@@ -549,10 +562,11 @@ ph_err ph_diffuser_paint(struct ph_diffuser *d, const struct ph_picture *in,
     painted->landed = d->now->wish->number;
     painted->rows = d->now->rows;
     PH_TRY(check_picture(e, "out", out, fault));
+    if (d->maker.folder->control) PH_TRY(check_picture(e, "control", control, fault));
     if (d->now->encode) PH_TRY(prepare_input(d, in, painted, fault));
     e->painted++;
     if (!painted->skipped) {
-        PH_TRY(write_control(d, control, fault));
+        PH_TRY(write_control(d, control));
         advance_transition(e);
         PH_TRY(e->batch ? paint_stream(d, painted) : paint_whole(d, painted));
         if (!painted->warming || !e->has_last) PH_TRY(decode(d, e->clean, painted));

@@ -77,6 +77,12 @@ static ph_err check_numbers(const struct ph_diffuser_settings *s, struct ph_faul
 static ph_err check_lists(const struct ph_diffuser_settings *s, struct ph_fault *fault)
 {
     int last = (s->table ? s->table : 50) - 1;
+    if (!s->prompts || (s->style_count && !s->styles))
+        return ph_fail(fault, PH_EINVAL, s->prompts ? "styles" : "prompts",
+                       "there is a count but no list");
+    if ((s->index || s->painting == PH_PAINT_STREAM) && s->steps > last + 1)
+        return ph_fail(fault, PH_EINVAL, "steps", "steps is %d, but the table has %d", s->steps,
+                       last + 1);
     for (int i = 0; s->index && i < s->steps; i++)
         if (s->index[i] < 0 || s->index[i] > last || (i && s->index[i] <= s->index[i - 1]))
             return ph_fail(fault, PH_EINVAL, "index",
@@ -86,7 +92,9 @@ static ph_err check_lists(const struct ph_diffuser_settings *s, struct ph_fault 
         if (!isfinite(s->prompts[i].weight) || s->prompts[i].weight < 0)
             return ph_fail(fault, PH_EINVAL, "prompts", "a weight is %g, expected 0 or more",
                            (double) s->prompts[i].weight);
-        if (!s->prompts[i].text || strlen(s->prompts[i].text) > PH_CLIP_TEXT_MAX)
+        if (!s->prompts[i].text)
+            return ph_fail(fault, PH_EINVAL, "prompts", "prompt %d has no text", i);
+        if (strlen(s->prompts[i].text) > PH_CLIP_TEXT_MAX)
             return ph_fail(fault, PH_ELIMIT, "prompts", "a prompt is over %u MB",
                            PH_CLIP_TEXT_MAX >> 20);
     }

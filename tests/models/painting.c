@@ -1,0 +1,596 @@
+// SPDX-License-Identifier: MIT
+// Painting with whole folders of small random models: two text encoders, a ControlNet, both kinds of
+// autoencoders; what settings do, and what happens where something is wrong or memory runs out.
+#include <phosphene/frame.h>
+#include <phosphene/model.h>
+
+#include "../alloc_count.h"
+#include "folders.h"
+#include "models/diffuser/diffuser.h"
+
+// ------------------------------------------------------------------------------ folders
+#define CLIP(name, width, tokens)                                                              \
+    "{\"architectures\":[\"" name "\"],\"hidden_size\":" width ",\"intermediate_size\":32,"    \
+    "\"num_hidden_layers\":2,\"num_attention_heads\":2,\"hidden_act\":\"quick_gelu\","         \
+    "\"max_position_embeddings\":" tokens ",\"vocab_size\":800,\"projection_dim\":10,"         \
+    "\"eos_token_id\":737}"
+#define UNET(class, words, more)                                                               \
+    "{\"_class_name\":\"" class "\",\"act_fn\":\"silu\",\"in_channels\":4,\"out_channels\":4," \
+                                "\"block_out_channels\":[16,32],\"attention_head_dim\":[1,2]," \
+                                "\"norm_num_groups\":4,"                                       \
+                                "\"down_block_types\":[\"CrossAttnDownBlock2D\","              \
+                                "\"DownBlock2D\"],"                                            \
+                                "\"layers_per_block\":1,\"use_linear_projection\":true,"       \
+                                "\"cross_attention_dim\":" words "," more "}"
+#define UP "\"up_block_types\":[\"UpBlock2D\",\"CrossAttnUpBlock2D\"],\"sample_size\":8"
+#define XL                                                                                     \
+    UP ",\"addition_embed_type\":\"text_time\",\"addition_time_embed_dim\":8,"                 \
+       "\"projection_class_embeddings_input_dim\":58"
+#define HINT "\"conditioning_embedding_out_channels\":[4,6,8,10]"
+#define TAESD(levels, ones)                                                                    \
+    "{\"_class_name\":\"AutoencoderTiny\",\"encoder_block_out_channels\":[" levels "],"        \
+    "\"decoder_block_out_channels\":[" levels "],\"num_encoder_blocks\":[" ones "],"           \
+    "\"num_decoder_blocks\":[" ones "],\"latent_channels\":4}"
+#define VAE                                                                                    \
+    "{\"_class_name\":\"AutoencoderKL\",\"latent_channels\":4,\"layers_per_block\":1,"         \
+    "\"block_out_channels\":[8,8,8,16],\"norm_num_groups\":4,\"scaling_factor\":0.5,"          \
+    "\"down_block_types\":[\"DownEncoderBlock2D\",\"DownEncoderBlock2D\","                     \
+    "\"DownEncoderBlock2D\",\"DownEncoderBlock2D\"],\"up_block_types\":["                      \
+    "\"UpDecoderBlock2D\",\"UpDecoderBlock2D\",\"UpDecoderBlock2D\",\"UpDecoderBlock2D\"]}"
+
+static void add_module(const char *name, const char *config)
+{
+    struct ph_fault fault = { 0 };
+    const char *folder = folder_new(name);
+    file_write(folder, "config.json", config);
+    struct ph_module *m = module_describe(folder);
+    if (ph_module_write_random(m, folder, PH_F32, strlen(name), &fault))
+        TEST_FAIL("%s", fault.message);
+    ph_module_close(&m);
+}
+
+static const char *in_base(const char *name)
+{
+    static char path[4][256];
+    static int turn;
+    char *out = path[turn++ % 4];
+    snprintf(out, sizeof path[0], "%s/%s", folder_base, name);
+    return out;
+}
+
+// A model with one text encoder, or as SDXL with two, the second of `tokens`; an autoencoder.
+static const char *model(const char *name, bool two, const char *vae, const char *second)
+{
+    char at[64], command[2048];
+    folder_new(name);
+    snprintf(at, sizeof at, "%s/text_encoder", name);
+    add_module(at, CLIP("CLIPTextModel", "16", "12"));
+    snprintf(at, sizeof at, "%s/unet", name);
+    add_module(at, two ? UNET("UNet2DConditionModel", "24", XL)
+                       : UNET("UNet2DConditionModel", "16", UP));
+    snprintf(at, sizeof at, "%s/vae", name);
+    add_module(at, vae);
+    snprintf(at, sizeof at, "%s/text_encoder_2", name);
+    if (two) add_module(at, second);
+    for (int i = 0; i <= two; i++) {
+        snprintf(command, sizeof command, "ln -sfn '%s/tokenizer' '%s/tokenizer%s'",
+                 getenv("PH_TEST_DATA"), in_base(name), i ? "_2" : "");
+        CHECK(system(command) == 0);
+    }
+    return in_base(name);
+}
+
+static const char *xl(void)
+{
+    return model("xl", true, VAE, CLIP("CLIPTextModelWithProjection", "8", "12"));
+}
+
+static const char *small(void)
+{
+    return model("small", false, TAESD("8,8,8,8", "1,1,1,1"), NULL);
+}
+
+static struct ph_diffuser *open_it(const char *folder, const char *control)
+{
+    struct ph_diffuser *d;
+    struct ph_fault fault = { 0 };
+    struct ph_diffuser_params params = {
+        .model = folder, .control = control, .device = "cpu:threads=1", .precision = "f32"
+    };
+    if (ph_diffuser_open(&params, &d, &fault) < 0)
+        TEST_FAIL("%s: %s", fault.field, fault.message);
+    return d;
+}
+
+// ------------------------------------------------------------------------------ painting
+static struct ph_prompt words = { "a lighthouse on a cliff", 1 };
+
+static struct ph_diffuser_settings settings(enum ph_painting how, int steps)
+{
+    struct ph_diffuser_settings s;
+    ph_diffuser_defaults(&s);
+    s.width = 32;
+    s.height = 24;
+    s.prompts = &words;
+    s.prompt_count = 1;
+    s.painting = how;
+    s.steps = steps;
+    return s;
+}
+
+static void set(struct ph_diffuser *d, const struct ph_diffuser_settings *s)
+{
+    struct ph_fault fault = { 0 };
+    if (ph_diffuser_set(d, s, &fault) < 0 || ph_diffuser_settle(d, &fault) < 0)
+        TEST_FAIL("%s: %s", fault.field, fault.message);
+}
+
+enum { SIDE = 64 };
+struct shot {
+    uint8_t rgba[SIDE * SIDE * 4];
+    float latent[4 * SIDE * SIDE / 64]; // before it was decoded
+};
+
+static struct ph_picture picture(struct shot *s, int width, int height)
+{
+    return (struct ph_picture){ .format = PH_RGBA,
+                                .width = width,
+                                .height = height,
+                                .data = { s->rgba },
+                                .stride = { width * 4 } };
+}
+
+static void gradient(struct shot *s, int shift)
+{
+    for (int i = 0; i < SIDE * SIDE * 4; i++)
+        s->rgba[i] = (uint8_t) (i % 4 == 3 ? 255 : i * 7 % 251 + shift);
+}
+
+// Paints in the size that comes next.
+static ph_err try_paint(struct ph_diffuser *d, int shift, struct shot *out,
+                        struct ph_painted *painted, struct ph_fault *fault)
+{
+    struct shot in, control;
+    int w, h;
+    ph_diffuser_size(d, &w, &h);
+    gradient(&in, shift);
+    gradient(&control, 77);
+    memset(out, 0, sizeof *out);
+    struct ph_picture i = picture(&in, w, h), c = picture(&control, w, h);
+    struct ph_picture o = picture(out, w, h);
+    ph_err ret = ph_diffuser_paint(d, &i, &c, &o, painted, fault);
+    const struct ph_easel *e = &d->easel;
+    if (ret >= 0) memcpy(out->latent, e->clean, sizeof(float) * (size_t) e->latent_len);
+    return ret;
+}
+
+static void paint(struct ph_diffuser *d, struct shot *out)
+{
+    struct ph_fault fault = { 0 };
+    if (try_paint(d, 0, out, NULL, &fault) < 0) TEST_FAIL("%s: %s", fault.field, fault.message);
+}
+
+static struct shot paint_as(struct ph_diffuser *d, const struct ph_diffuser_settings *s)
+{
+    struct shot out;
+    set(d, s);
+    ph_diffuser_cut(d);
+    paint(d, &out);
+    return out;
+}
+
+// Of the latents, over their largest: random autoencoders show little.
+static double difference(const struct shot *a, const struct shot *b)
+{
+    double most = 0, size = 0;
+    for (size_t i = 0; i < sizeof a->latent / sizeof *a->latent; i++) {
+        most = fmax(most, fabs((double) a->latent[i] - b->latent[i]));
+        size = fmax(size, fabs((double) b->latent[i]));
+    }
+    CHECK_NUM(size, >, 0.1);
+    return most / size;
+}
+
+#define CHECK_SAME(a, b)    CHECK_NUM(difference(&(a), &(b)), <, 1e-5)
+#define CHECK_DIFFERS(a, b) CHECK_NUM(difference(&(a), &(b)), >, 1e-4)
+
+// ------------------------------------------------------------------------------ what counts
+static void check_conditions(struct ph_diffuser *d, struct ph_diffuser_settings s)
+{
+    struct ph_prompt other = { "猫の写真, another thing", 1 };
+    struct shot a = paint_as(d, &s), b = paint_as(d, &s);
+    CHECK(memcmp(&a, &b, sizeof a) == 0);
+    s.prompts = &other;
+    b = paint_as(d, &s);
+    CHECK_DIFFERS(a, b);
+    s.prompts = &words;
+    s.guidance = "full";
+    s.guidance_scale = 5;
+    s.negative = words.text; // away from what it goes to: nowhere
+    b = paint_as(d, &s);
+    CHECK_SAME(a, b);
+    s.negative = "rain";
+    b = paint_as(d, &s);
+    CHECK_DIFFERS(a, b);
+}
+
+TEST(whole_paintings_with_two_text_encoders_read_both_prompts)
+{
+    struct ph_diffuser *d = open_it(xl(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 3);
+    s.sampler = "euler";
+    check_conditions(d, s);
+    s.from_picture = false;
+    check_conditions(d, s);
+    ph_diffuser_close(&d);
+}
+
+TEST(streams_with_two_text_encoders_read_both_prompts)
+{
+    struct ph_diffuser *d = open_it(xl(), NULL);
+    check_conditions(d, settings(PH_PAINT_STREAM, 2));
+    ph_diffuser_close(&d);
+}
+
+// Columns of the first, then of the second; its pooled vector after all.
+TEST(embeddings_of_two_text_encoders_stand_side_by_side)
+{
+    struct ph_diffuser *d = open_it(xl(), NULL);
+    struct ph_embedding *e;
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_text_size(d->maker.text), ==, 12 * 24 + 10);
+    CHECK_INT(ph_text_embed(d->maker.text, "a", &e, &fault), ==, PH_OK);
+    for (int part = 0; part < 3; part++) {
+        static const int first[] = { 0, 16, 12 * 24 }, count[] = { 16, 8, 10 };
+        double sum = 0;
+        for (int i = 0; i < count[part]; i++) sum += fabs((double) e->data[first[part] + i]);
+        CHECK_NUM(sum, >, 1e-3);
+    }
+    CHECK(memcmp(e->data, e->data + 24, 24 * sizeof *e->data) != 0); // places differ
+    ph_embedding_unref(&e);
+    ph_diffuser_close(&d);
+}
+
+static void check_control(const char *folder, const char *hint, struct ph_diffuser_settings s)
+{
+    struct ph_diffuser *with = open_it(folder, hint), *without = open_it(folder, NULL);
+    struct shot plain = paint_as(without, &s);
+    s.control_scale = 0;
+    struct shot off = paint_as(with, &s);
+    CHECK_SAME(plain, off);
+    s.control_scale = 2;
+    struct shot on = paint_as(with, &s);
+    CHECK_DIFFERS(plain, on);
+    struct ph_picture in, out;
+    struct shot a, b;
+    struct ph_fault fault = { 0 };
+    gradient(&a, 0);
+    in = picture(&a, s.width, s.height);
+    out = picture(&b, s.width, s.height);
+    CHECK_INT(ph_diffuser_paint(with, &in, NULL, &out, NULL, &fault), ==, PH_EINVAL);
+    CHECK_STR(fault.field, "control");
+    ph_diffuser_close(&with);
+    ph_diffuser_close(&without);
+}
+
+TEST(a_controlnet_steers_both_ways_of_painting)
+{
+    add_module("hint", UNET("ControlNetModel", "16", HINT));
+    const char *folder = small();
+    check_control(folder, in_base("hint"), settings(PH_PAINT_STREAM, 2));
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 2);
+    s.sampler = "euler";
+    check_control(folder, in_base("hint"), s);
+}
+
+TEST(a_controlnet_steers_a_model_with_two_text_encoders)
+{
+    add_module("hint-xl", UNET("ControlNetModel", "24", HINT));
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 2);
+    s.sampler = "euler";
+    check_control(xl(), in_base("hint-xl"), s);
+}
+
+// ------------------------------------------------------------------------------ settings
+TEST(every_sampler_of_the_contract_can_be_chosen)
+{
+    static const char *const names[] = { "auto", "lcm", "euler",   "euler_a",
+                                         "ddim", "tcd", "dpmpp_2m" };
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 4);
+    s.from_picture = false;
+    struct shot all[7];
+    for (int i = 0; i < 7; i++) {
+        s.sampler = names[i];
+        all[i] = paint_as(d, &s);
+        for (int k = 1; k < i; k++) CHECK_DIFFERS(all[i], all[k]);
+    }
+    ph_diffuser_close(&d);
+}
+
+TEST(a_seed_of_no_weight_leaves_no_noise_in_any_step)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 4);
+    struct ph_seed two[2] = { { 5, 0 }, { 9, 1 } }, one = { 9, 1 };
+    s.from_picture = false;
+    s.sampler = "euler_a";
+    s.seeds = two;
+    s.seed_count = 2;
+    struct shot a = paint_as(d, &s);
+    s.seeds = &one;
+    s.seed_count = 1;
+    struct shot b = paint_as(d, &s);
+    CHECK_SAME(a, b);
+    ph_diffuser_close(&d);
+}
+
+static bool count_step(void *arg, int done, int of)
+{
+    *(int *) arg = of;
+    return done > of;
+}
+
+TEST(no_strength_is_the_last_step_alone_and_not_all_of_them)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 10);
+    int steps = 0;
+    s.sampler = "euler";
+    ph_diffuser_on_step(d, count_step, &steps);
+    s.strength = 0.5f;
+    paint_as(d, &s);
+    CHECK_INT(steps, ==, 5);
+    s.strength = 0;
+    paint_as(d, &s);
+    CHECK_INT(steps, ==, 1);
+    ph_diffuser_close(&d);
+}
+
+static bool stop_it(void *arg, int done, int of)
+{
+    (void) arg;
+    (void) of;
+    return done == 1;
+}
+
+TEST(a_stopped_painting_is_not_fed_back)
+{
+    struct ph_diffuser *d = open_it(small(), NULL), *never = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 4);
+    struct ph_fault fault = { 0 };
+    struct shot a, b;
+    s.sampler = "euler";
+    s.latent_feedback = 0.4f;
+    set(d, &s);
+    set(never, &s);
+    paint(d, &a);
+    paint(never, &b);
+    ph_diffuser_on_step(d, stop_it, NULL);
+    CHECK_INT(try_paint(d, 60, &a, NULL, &fault), ==, PH_ESTOPPED);
+    ph_diffuser_on_step(d, NULL, NULL);
+    paint(d, &a);
+    paint(never, &b);
+    CHECK_SAME(a, b);
+    ph_diffuser_close(&d);
+    ph_diffuser_close(&never);
+}
+
+TEST(a_transition_goes_on_through_another_size)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    struct ph_prompt other = { "rain", 1 };
+    struct shot out;
+    set(d, &s);
+    paint(d, &out);
+    s.prompts = &other;
+    s.transition = 4;
+    set(d, &s);
+    paint(d, &out);
+    s.width = 48;
+    set(d, &s);
+    const struct ph_easel *e = &d->easel;
+    size_t bytes = sizeof(float) * (size_t) e->text_len;
+    for (int i = 0; i < 3; i++) {
+        CHECK(memcmp(e->words, e->to, bytes) != 0);
+        paint(d, &out);
+        CHECK_INT(e->width, ==, 48);
+    }
+    CHECK(memcmp(e->words, e->to, bytes) == 0 && !e->in_transition);
+    ph_diffuser_close(&d);
+}
+
+// ------------------------------------------------------------------------------ what is wrong
+static void wish_style(struct ph_diffuser *d, struct ph_diffuser_settings s, const char *path)
+{
+    struct ph_style style = { path, 1 };
+    struct ph_fault fault = { 0 };
+    s.styles = &style;
+    s.style_count = 1;
+    CHECK_INT(ph_diffuser_set(d, &s, &fault), ==, PH_OK);
+}
+
+TEST(each_wish_that_cannot_be_is_told_once)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    struct ph_painted painted;
+    struct ph_fault fault = { 0 };
+    struct shot out;
+    set(d, &s);
+    paint(d, &out);
+    for (int i = 0; i < 2; i++) { // the second, too, though none was painted in between
+        wish_style(d, s, i ? "/no/second" : "/no/first");
+        CHECK(ph_diffuser_settle(d, &fault) < 0);
+        CHECK_INT(try_paint(d, 0, &out, &painted, &fault), ==, PH_OK);
+        CHECK(strstr(painted.problem.message, i ? "/no/second" : "/no/first"));
+        if (i) CHECK_INT(try_paint(d, 0, &out, &painted, &fault), ==, PH_OK);
+        if (i) CHECK_INT(painted.problem.code, ==, PH_OK);
+    }
+    wish_style(d, s, "/no/third");
+    ph_diffuser_set(d, &s, &fault); // maybe while the third is being made
+    CHECK_INT(ph_diffuser_settle(d, &fault), ==, PH_OK);
+    ph_diffuser_close(&d);
+}
+
+static void refused(const char *folder, const char *field, const char *says)
+{
+    struct ph_diffuser *d;
+    struct ph_fault fault = { 0 };
+    struct ph_diffuser_params params = { .model = folder, .device = "cpu:threads=1" };
+    CHECK(ph_diffuser_open(&params, &d, &fault) < 0);
+    CHECK_STR(fault.field, field);
+    if (!strstr(fault.message, says)) TEST_FAIL("%s", fault.message);
+}
+
+TEST(two_text_encoders_of_different_lengths_are_refused)
+{
+    const char *folder = model("long", true, TAESD("8,8,8,8", "1,1,1,1"),
+                               CLIP("CLIPTextModelWithProjection", "8", "40"));
+    refused(folder, "max_position_embeddings", "12 tokens, the other 40");
+}
+
+TEST(an_autoencoder_of_another_scale_is_refused_by_name)
+{
+    struct ph_diffuser *d = open_it(model("four", false, TAESD("8,8,8", "1,1,1"), NULL), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    struct ph_fault fault = { 0 };
+    for (int i = 0; i < 2; i++) {
+        s.from_picture = i;
+        CHECK_INT(ph_diffuser_set(d, &s, &fault), ==, PH_OK);
+        CHECK_INT(ph_diffuser_settle(d, &fault), ==, PH_ENOTSUP);
+        CHECK_STR(fault.field, "vae");
+        CHECK(strstr(fault.message, "shrink pictures by 8"));
+    }
+    ph_diffuser_close(&d);
+}
+
+TEST(settings_that_cannot_be_name_themselves)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_fault fault = { 0 };
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    s.prompts = NULL;
+    CHECK_INT(ph_diffuser_set(d, &s, &fault), ==, PH_EINVAL);
+    CHECK_STR(fault.field, "prompts");
+    s = settings(PH_PAINT_STREAM, 1);
+    s.style_count = 1;
+    CHECK_INT(ph_diffuser_set(d, &s, &fault), ==, PH_EINVAL);
+    CHECK_STR(fault.field, "styles");
+    s = settings(PH_PAINT_STREAM, 10);
+    s.table = 5;
+    ph_err ret = ph_diffuser_set(d, &s, &fault);
+    if (ret >= 0) ret = ph_diffuser_settle(d, &fault);
+    CHECK_INT(ret, ==, PH_EINVAL);
+    ph_diffuser_close(&d);
+}
+
+// ------------------------------------------------------------------------------ memory
+static void check_no_allocation(struct ph_diffuser *d, const struct ph_diffuser_settings *s)
+{
+    struct shot out;
+    set(d, s);
+    for (int i = 0; i < 3; i++) paint(d, &out);
+    alloc_watch("");
+    for (int i = 0; i < 4; i++) paint(d, &out);
+    long count = alloc_watched();
+    alloc_watch(NULL);
+    if (count) TEST_FAIL("%ld times, %s", count, alloc_first());
+}
+
+TEST(pictures_allocate_nothing)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 2);
+    struct ph_seed two[2] = { { 5, 1 }, { 9, 1 } };
+    s.seeds = two;
+    s.seed_count = 2;
+    s.similar = 0.9f;
+    s.similar_max = 1;
+    s.latent_feedback = s.picture_feedback = s.smooth = 0.1f;
+    s.guidance = "self";
+    s.guidance_scale = 2;
+    check_no_allocation(d, &s);
+    s.painting = PH_PAINT_WHOLE;
+    s.guidance = "full";
+    s.sampler = "euler_a";
+    check_no_allocation(d, &s);
+    ph_diffuser_close(&d);
+}
+
+// What lands needs memory; without it the settings before stay, and are painted with.
+TEST_LIMIT(without_memory_to_land_the_settings_before_stay, 120)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings a = settings(PH_PAINT_STREAM, 1), b = a;
+    struct ph_seed two[2] = { { 5, 1 }, { 9, 1 } };
+    struct ph_painted painted;
+    struct ph_fault fault = { 0 };
+    struct shot before = paint_as(d, &a), out;
+    b.width = 48;
+    b.steps = 3;
+    b.seeds = two;
+    b.seed_count = 2;
+    long n = 0;
+    for (bool landed = false; !landed; n++) {
+        set(d, &b);
+        struct shot in;
+        gradient(&in, 0);
+        struct ph_picture i = picture(&in, 32, 24), o = picture(&out, 32, 24);
+        memset(&out, 0, sizeof out);
+        ph_diffuser_cut(d);
+        alloc_fail_only(n);
+        ph_err ret = ph_diffuser_paint(d, &i, NULL, &o, &painted, &fault);
+        alloc_fail_from(-1);
+        landed = d->easel.width == 48;
+        CHECK_INT(ret, ==, landed ? PH_EINVAL : PH_OK); // another size is asked for then
+        if (landed) break;
+        CHECK_INT(painted.problem.code, ==, PH_ENOMEM);
+        CHECK(memcmp(before.rgba, out.rgba, sizeof out.rgba) == 0);
+    }
+    CHECK_INT(n, >, 10);
+    paint(d, &out);
+    out = paint_as(d, &a); // a smaller one afterwards works
+    CHECK_SAME(before, out);
+    ph_diffuser_close(&d);
+}
+
+// On this thread; that of the device is told about in nn.
+TEST_LIMIT(without_memory_to_open_or_to_make_there_is_an_error_and_nothing_else, 240)
+{
+    struct ph_fault fault;
+    struct ph_maker m;
+    struct ph_wish *wish;
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 2);
+    struct ph_diffuser_params params = { .model = xl(), .device = "cpu:threads=1" };
+    struct ph_device *d;
+    CHECK_INT(ph_device_open(params.device, &d, &fault), ==, PH_OK);
+    long step = 1;
+    for (long n = 0; step; n += step) {
+        fault = (struct ph_fault){ 0 };
+        alloc_fail_only(n);
+        ph_err ret = ph_maker_open(&params, &m, &fault);
+        long failed = alloc_failed();
+        alloc_fail_from(-1);
+        if (ret >= 0) ph_maker_close(&m);
+        CHECK(ret == PH_OK || ret == PH_ENOMEM);
+        step = failed ? n < 30 ? 1 : 1 + n / 20 : 0;
+    }
+    CHECK_INT(ph_maker_open(&params, &m, &fault), ==, PH_OK);
+    step = 1;
+    for (long n = 0; step; n += step) {
+        struct ph_made *made = NULL;
+        alloc_fail_only(n);
+        ph_err ret = ph_wish_create(&s, &m, &wish, &fault);
+        if (ret >= 0) made = ph_make(&m, wish, NULL);
+        long failed = alloc_failed();
+        alloc_fail_from(-1);
+        if (made && made->ret < 0)
+            CHECK(made->fault.code == made->ret && made->ret == PH_ENOMEM);
+        ph_made_unref(&made);
+        step = failed ? n < 30 ? 1 : 1 + n / 20 : 0;
+    }
+    ph_maker_close(&m);
+    ph_device_unref(&d);
+}
