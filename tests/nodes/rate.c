@@ -171,6 +171,22 @@ TEST(a_short_hole_is_filled_and_a_long_one_is_not)
     run_close(&r);
 }
 
+TEST(a_hole_that_would_fill_the_memory_is_not_filled)
+{
+    static const int sizes[] = { 16, 1024 };
+    for (int i = 0; i < 2; i++) {
+        char text[160];
+        snprintf(text, sizeof text,
+                 "pattern solid size=%dx%d fps=1 -> rate 1000 gap=3600 -> live", sizes[i],
+                 sizes[i]);
+        r.par = (struct ph_graph_params){ 0 };
+        run_open(&r, text);
+        run_until(&r, 2.5);
+        CHECK_INT(r.count, ==, i ? 3 : 2001); // a thousand of 4 MiB are too many
+        run_close(&r);
+    }
+}
+
 TEST(a_clock_that_goes_back_starts_anew_and_ids_go_on_rising)
 {
     times_count = 20;

@@ -10,6 +10,11 @@
 
 #include "nodes/util.h"
 
+// All that fills one hole lies in memory at once, each frame a copy. A hole that takes more than this
+// is not filled either; by the pictures' size alone, so that every run decides the same.
+#define FILL_BYTES  (INT64_C(512) << 20)
+#define FILL_FRAMES 4096
+
 struct rate {
     float fps;
     float gap; // seconds
@@ -57,11 +62,21 @@ static ph_err fill_until(struct ph_node *n, struct rate *p, int64_t moment)
     return ret;
 }
 
+// The longest hole that is filled, in frames.
+static int64_t longest_hole(const struct rate *p, const struct ph_picture *pic)
+{
+    int64_t row = pic->stride[0] < 0 ? -pic->stride[0] : pic->stride[0];
+    int64_t fits = FILL_BYTES / (row * pic->height + 1);
+    int64_t most = (int64_t) (p->gap * (double) p->num / (double) p->den);
+    if (most > FILL_FRAMES) most = FILL_FRAMES;
+    return most < fits ? most : fits;
+}
+
 // Takes f.
 static ph_err take(struct ph_node *n, struct rate *p, struct ph_frame *f)
 {
     int64_t pts_ns = f->pts_ns, moment = p->started ? moment_of(p, pts_ns) : 0;
-    int64_t most = (int64_t) (p->gap * (double) p->num / (double) p->den);
+    int64_t most = longest_hole(p, &f->picture);
     // A first frame, a hole that was none of the stream's, or a clock that went back.
     if (!p->started || moment - p->next > most || p->next - moment > most + 1) {
         p->origin_ns = pts_ns;
@@ -121,7 +136,7 @@ static void rate_close(struct ph_node *n)
 // clang-format off
 static const struct ph_param params[] = {
     PH_FLOAT(struct rate, fps, 0.1, 1000, .def = "30", .unit = "fps", .flags = PH_PARAM_FIRST, .help = "frames per second that come out"),
-    PH_FLOAT(struct rate, gap, 0, 3600, .def = "1", .unit = "s", .help = "a longer hole in the input is not filled"),
+    PH_FLOAT(struct rate, gap, 0, 3600, .def = "1", .unit = "s", .help = "a longer hole in the input is not filled, nor one of over half a gigabyte"),
     { 0 }
 };
 // clang-format on
