@@ -15,8 +15,8 @@ static void ph_wait_quietly(void)
 {
     setenv("OMP_WAIT_POLICY", "passive", 0);
 }
-__attribute__((section(".preinit_array"), used)) static void (*const ph_before_libraries)(void) =
-    ph_wait_quietly;
+__attribute__((section(".preinit_array"),
+               used)) static void (*const ph_before_libraries)(void) = ph_wait_quietly;
 #endif
 
 #endif
