@@ -4,9 +4,12 @@
 #include <phosphene/frame.h>
 #include <phosphene/model.h>
 
+#include <sched.h>
+
 #include "../alloc_count.h"
 #include "folders.h"
 #include "models/diffuser/diffuser.h"
+#include "nn/plan_priv.h"
 
 // ------------------------------------------------------------------------------ folders
 #define CLIP(name, width, tokens)                                                              \
@@ -431,6 +434,68 @@ TEST(each_wish_that_cannot_be_is_told_once)
     wish_style(d, s, "/no/third");
     ph_diffuser_set(d, &s, &fault); // maybe while the third is being made
     CHECK_INT(ph_diffuser_settle(d, &fault), ==, PH_OK);
+    ph_diffuser_close(&d);
+}
+
+struct gate {
+    struct ph_device *device;
+    pthread_mutex_t lock;
+};
+
+static void wait_at(void *arg)
+{
+    struct gate *g = arg;
+    pthread_mutex_lock(&g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void *hold(void *arg)
+{
+    ph_device_call(((struct gate *) arg)->device, wait_at, arg);
+    return NULL;
+}
+
+static uint64_t calls(struct ph_device *d)
+{
+    pthread_mutex_lock(&d->lock);
+    uint64_t n = d->ticket;
+    pthread_mutex_unlock(&d->lock);
+    return n;
+}
+
+// Upstream's demo lines up whatever comes while the model is busy, and falls behind for ever.
+TEST(a11_6_wishes_do_not_line_up_while_the_model_is_busy)
+{
+    struct ph_diffuser *d = open_it(small(), NULL);
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    struct ph_prompt prompt = { "the first", 1 };
+    struct gate g = { d->maker.device, PTHREAD_MUTEX_INITIALIZER };
+    struct ph_painted painted;
+    struct ph_fault fault = { 0 };
+    struct shot out;
+    char text[32];
+    pthread_t holder;
+    set(d, &s);
+    uint64_t before = calls(g.device);
+    s.prompts = &prompt;
+    set(d, &s);
+    uint64_t one = calls(g.device) - before;
+    CHECK_INT(one, >, 0);
+    pthread_mutex_lock(&g.lock);
+    before = calls(g.device);
+    CHECK_INT(pthread_create(&holder, NULL, hold, &g), ==, 0);
+    while (calls(g.device) == before) sched_yield();
+    for (int i = 0; i < 100; i++) {
+        snprintf(text, sizeof text, "wish %d", i);
+        prompt.text = text;
+        CHECK_INT(ph_diffuser_set(d, &s, &fault), ==, PH_OK);
+    }
+    pthread_mutex_unlock(&g.lock);
+    CHECK_INT(pthread_join(holder, NULL), ==, 0);
+    CHECK_INT(ph_diffuser_settle(d, &fault), ==, PH_OK);
+    CHECK_INT(calls(g.device) - before, <=, 1 + 2 * one); // the one under way, and the last
+    CHECK_INT(try_paint(d, 0, &out, &painted, &fault), ==, PH_OK);
+    CHECK_INT(painted.landed, ==, 102);
     ph_diffuser_close(&d);
 }
 
