@@ -13,11 +13,23 @@ static const char mjpeg_part_end[] = "\r\n--" MJPEG_BOUNDARY "\r\n";
 
 // ------------------------------------------------------------------------------ begin and end
 
+// Who has still to show a token takes few of the places: strangers must not keep the others out.
+static bool too_many_strangers(const struct ph_server *s)
+{
+    int n = 0;
+    for (const struct ph_conn *c = s->conns; c; c = c->next)
+        n += c->viewer && c->websocket && !c->authorized;
+    return n >= (s->limits.viewers + 3) / 4;
+}
+
 bool ph_viewer_admitted(struct ph_request *req)
 {
     struct ph_conn *c = req->conn;
     struct ph_server *s = c->server;
-    if (s->viewer_count >= s->limits.viewers)
+    if (!req->authorized && too_many_strangers(s))
+        ph_request_refuse(req, 503, PH_REFUSED_LIMIT, "token",
+                          "too many have still to show their token: send it with the request");
+    else if (s->viewer_count >= s->limits.viewers)
         ph_request_refuse(req, 503, PH_REFUSED_LIMIT, "viewers", "at most %d viewers",
                           s->limits.viewers);
     else if (ph_server_count_address(s, &c->address, true) >= s->limits.viewers_per_address)

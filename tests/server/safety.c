@@ -473,6 +473,26 @@ TEST(viewers_are_limited_altogether_and_by_address)
     fixture_stop(&f);
 }
 
+TEST(strangers_who_show_no_token_leave_places_to_others)
+{
+    struct fixture f;
+    struct client stranger[4], viewer;
+    fixture_start(&f, &(struct ph_server_params){ .token = TOKEN, .limits = { .viewers = 4 } });
+    for (int i = 0; i < 4; i++) client_open(&stranger[i], f.port);
+    CHECK_INT(ws_open(&stranger[0], "/ws", NULL), ==, 101);
+    for (int i = 1; i < 4; i++) CHECK_INT(ws_upgrade(&stranger[i], "/ws", NULL), ==, 503);
+    client_open(&viewer, f.port);
+    CHECK_INT(ws_open(&viewer, "/ws", "Authorization: Bearer " TOKEN "\r\n"), ==, 101);
+    ws_send_text(&stranger[0], "{\"type\":\"auth\",\"token\":\"" TOKEN "\"}");
+    ws_expect_text(&stranger[0], "{\"type\":\"authenticated\"}");
+    client_close(&stranger[1]);
+    client_open(&stranger[1], f.port);
+    CHECK_INT(ws_upgrade(&stranger[1], "/ws", NULL), ==, 101); // there is a place again
+    for (int i = 0; i < 4; i++) client_close(&stranger[i]);
+    client_close(&viewer);
+    fixture_stop(&f);
+}
+
 TEST(connections_are_limited_altogether_and_by_address)
 {
     struct fixture f;
