@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// PyTorch with diffusers as a peer, run by python3.
+// PyTorch as a peer, run by python3.
 #ifndef PH_BENCH_TORCH_H
 #define PH_BENCH_TORCH_H
 
@@ -8,11 +8,13 @@
 
 #include "nn/plan.h"
 
-// "pytorch 2.3"; NULL when python3, torch or diffusers is not installed. PH_PYTHON names another
-// interpreter.
+// "pytorch 1.13.1"; NULL when no python3 has torch. PH_PYTHON names another interpreter.
 const char *bench_torch(void);
-// The median of its runs, with random weights of the same config; 0 = it does not run that.
+// The median of its runs in ms, with random weights of the same config; 0 = it does not run that
+// (text encoders). A second process, and not at the same time as anything of ours.
 double bench_torch_ms(struct bench *b, enum bench_model model, int part, int side,
-                      enum ph_precision precision);
+                      enum ph_precision precision, int threads);
+
+extern const char bench_torch_script[];
 
 #endif

@@ -77,7 +77,7 @@ TEST_LIMIT(a_model_is_written_measured_and_left_only_when_told, 240)
                    ph_json_double(ph_json_get(ms, "value"), 0) / 1e3;
     CHECK_NUM(gflop, >, 34);
     CHECK_NUM(gflop, <, 37);
-    CHECK_HAS(o->err, "torch");
+    CHECK_HAS(o->err, "python3-torch");
     CHECK(access(temp_path("cache/phosphene/bench-models"), F_OK));
     CHECK_STATUS(PHOSPHENE("bench", "models/taesd-decode-256-f32-ms", "--quick", "--keep"), 0);
     CHECK(!access(temp_path("cache/phosphene/bench-models/taesd/config.json"), R_OK));
