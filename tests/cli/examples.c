@@ -2,6 +2,8 @@
 // The programs of examples/ do what their first line says.
 #include "program.h"
 
+#include "nodes/picture_file.h"
+
 static const char *example(const char *name)
 {
     static char path[512];
@@ -41,4 +43,34 @@ TEST(live_change_is_refused_or_acknowledged_with_its_frame)
     int frame = 0;
     CHECK_INT(sscanf(strstr(o->out, "frame "), "frame %d", &frame), ==, 1);
     CHECK_INT(frame, >, 0);
+}
+
+TEST(generate_paints_the_picture_that_the_program_paints)
+{
+    char model[1024], picture[160];
+    const char *root = getenv("PH_GOLDEN");
+    snprintf(model, sizeof model, "%s/diffusion/models/pipe_sd15_tiny", root ? root : "");
+    if (access(model, R_OK)) TEST_SKIP("no %s", model);
+    static char ppm[64 * 64 * 3 + 32];
+    const struct output *o = run(example("generate"), model, "a red fox", "64", "2", NULL);
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->err, "step 2 of 2");
+    memcpy(ppm, o->out, sizeof ppm);
+    CHECK(!strncmp(ppm, "P6 64 64 255\n", 13));
+    snprintf(picture, sizeof picture, "%s", temp_path("fox.png"));
+    o = PHOSPHENE("generate", "a red fox", "-m", model, "--size", "64", "--steps", "2", "-o",
+                  picture, "-g", "1");
+    CHECK_STATUS(o, 0);
+    struct ph_frame *f;
+    struct ph_fault fault;
+    CHECK_INT(ph_picture_load(picture, &f, &fault), ==, PH_OK);
+    for (int y = 0; y < 64; y++)
+        for (int x = 0; x < 64; x++)
+            CHECK(!memcmp(ppm + 13 + (y * 64 + x) * 3,
+                          f->picture.data[0] + y * f->picture.stride[0] + x * 4, 3));
+    ph_frame_unref(&f);
+    o = run(example("generate"), model, "a red fox", "63", NULL);
+    CHECK_STATUS(o, 1);
+    CHECK_HAS(o->err, "multiple of 8");
+    CHECK_STATUS(run(example("generate"), "/none", "a fox", NULL), 1);
 }
