@@ -5,6 +5,7 @@
 
 #include "core/cpu.h"
 #include "core/number.h"
+#include "server/http.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,8 @@ static double sane(double v)
     return v == v && v < 1e9 && v > -1e9 ? v : 0;
 }
 
-// Of folders and devices: what JSON would need an escape for becomes "?".
+// Of folders and devices: what JSON would need an escape for becomes "?", and what is no UTF-8, as a
+// name that was cut: a browser ends a connection that brings such a text.
 static const char *plain(const char *text, char out[64])
 {
     size_t n = 0;
@@ -26,6 +28,8 @@ static const char *plain(const char *text, char out[64])
         out[n] = odd ? '?' : text[n];
     }
     out[n] = 0;
+    for (size_t i = 0; i < n && !ph_utf8_valid(out, n); i++)
+        if ((unsigned char) out[i] >= 0x80) out[i] = '?';
     return out;
 }
 

@@ -3,6 +3,8 @@
 #include "test.h"
 
 #include "room/message.h"
+#include "room/room_priv.h"
+#include "server/http.h"
 
 #include <phosphene/common.h>
 
@@ -134,4 +136,24 @@ TEST(more_values_than_a_message_holds_are_refused)
     CHECK_INT(parse(&m, text, &f), ==, PH_ELIMIT);
     CHECK_HAS(f.message, "at most 64 values");
     free(m);
+}
+
+TEST(a_model_s_name_in_any_bytes_leaves_the_metrics_a_valid_text)
+{
+    static const char *const names[] = { "sd-turbo", "caf\xc3\xa9", "caf\xc3",
+                                         "\xff\xfe\"\\\n" };
+    static struct ph_room room;
+    static const struct ph_frame frame;
+    char text[PH_METRICS_MAX];
+    for (int i = 0; i < 4; i++) {
+        struct ph_json_doc *doc = NULL;
+        snprintf(room.report.model, sizeof room.report.model, "%s", names[i]);
+        int n = ph_metrics_text(&room, &frame, 0, 0, text);
+        CHECK(n > 0 && ph_utf8_valid(text, (size_t) n));
+        CHECK_OK(ph_json_parse(&doc, text, (size_t) n, 0, NULL));
+        const struct ph_json *data = ph_json_get(ph_json_root(doc), "data");
+        const char *name = ph_json_string(ph_json_get(data, "modelName"), "");
+        CHECK_STR(name, i < 2 ? names[i] : i == 2 ? "caf?" : "?????");
+        ph_json_free(&doc);
+    }
 }
