@@ -32,7 +32,7 @@ static bool want_run(struct ph_weights *w, const struct ph_json *run, bool seed)
         in[i].x = values_floats(w, NULL, "in.%s%d", seed ? "noise" : "embed", k);
         in[i].weight = (float) ph_json_at(weights, i)->number;
     }
-    float *got = malloc(sizeof *got * (size_t) n);
+    float *got = values_keep(malloc(sizeof *got * (size_t) n));
     CHECK_OK(ph_blend_mix(in, inputs->count, n, &par, got));
     printf("# %s %s\n", seed ? "seed" : "prompt", run->key);
     values_near(run->key, got, want, n, 1e-5, 2e-5 / 4);
@@ -78,7 +78,7 @@ TEST(degenerate_prompts_blend_sanely)
                 float *want = values_floats(w, NULL, "degenerate/%s/t%s/sane", names[k],
                                             half ? "0.5" : "0.8");
                 struct ph_blend_input in[] = { { a, 1 - t }, { b, t } };
-                float *got = malloc(sizeof *got * (size_t) n);
+                float *got = values_keep(malloc(sizeof *got * (size_t) n));
                 CHECK_OK(ph_blend_mix(in, 2, n,
                                       &(struct ph_blend_params){ .method = methods[m] }, got));
                 // Opposite vectors of one length cancel: there a sum of roundings is all there is.
@@ -98,7 +98,7 @@ TEST(weights_that_sum_to_zero_count_the_same)
     int64_t n;
     float *a = values_floats(w, &n, "in.embed0"), *b = values_floats(w, NULL, "in.embed1");
     float *want = values_floats(w, NULL, "degenerate/all_zero_weights/sane");
-    float *got = malloc(sizeof *got * (size_t) n);
+    float *got = values_keep(malloc(sizeof *got * (size_t) n));
     CHECK(want && got);
     static const float weights[][2] = { { 0, 0 }, { 1, -1 } };
     for (int k = 0; k < 2; k++) {

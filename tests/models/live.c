@@ -394,6 +394,7 @@ TEST(frames_and_live_changes_allocate_nothing)
     static float noise[SLOTS * LATENT], clean[LATENT], mixed[LATENT];
     values_noise(5, noise, SLOTS * LATENT);
     CHECK_OK(ph_similar_init(&same, &(struct ph_similar_params){ 0 }, LATENT, false));
+    values_keep(same.last);
     long before = alloc_count_here();
     for (uint64_t k = 0; k < 12; k++) {
         frame(b, k, clean);

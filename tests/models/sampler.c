@@ -28,7 +28,7 @@ static struct ph_schedule *schedule(enum ph_sampler_kind kind, const char *more)
     if (ph_schedule_create(NULL, ph_json_root(doc), kind, &s, &fault) < 0)
         TEST_FAIL("%s", fault.message);
     ph_json_free(&doc);
-    return s;
+    return values_keep(s);
 }
 
 static struct ph_sampler *sampler(const struct ph_schedule *s,
@@ -37,7 +37,7 @@ static struct ph_sampler *sampler(const struct ph_schedule *s,
     struct ph_sampler *out;
     struct ph_fault fault = { 0 };
     if (ph_sampler_create(s, par, &out, &fault) < 0) TEST_FAIL("%s", fault.message);
-    return out;
+    return values_keep(out);
 }
 
 // ------------------------------------------------------------------------- goldens
@@ -422,6 +422,8 @@ TEST(beta_tables_of_other_models_stay_usable)
     CHECK_OK(ph_schedule_create(NULL, ph_json_root(doc), PH_SAMPLER_DDIM, &s, NULL));
     CHECK_INT(s->count, ==, 2);
     CHECK_NUM(s->abar[1], ==, 0.25);
+    ph_tree_free(s);
+    ph_json_free(&doc);
 }
 
 TEST(a_config_that_cannot_be_followed_is_named)

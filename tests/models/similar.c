@@ -41,6 +41,7 @@ static void want_run(struct ph_weights *w, const struct ph_json *run)
     struct expected e = expected_of(w, run->key);
     struct ph_similar s;
     CHECK_OK(ph_similar_init(&s, &par, PIXELS * 3, false));
+    values_keep(s.last);
     printf("# %s\n", run->key);
     for (int k = 0; k < FRAMES; k++) {
         bool worked = ph_similar_next(&s, frames + k * PIXELS * 3, u[k]);
@@ -71,6 +72,7 @@ static struct ph_similar filter(struct ph_similar_params par)
 {
     struct ph_similar s;
     CHECK_OK(ph_similar_init(&s, &par, N, false));
+    values_keep(s.last);
     return s;
 }
 
@@ -165,6 +167,8 @@ TEST(bytes_and_floats_decide_alike)
     static uint8_t rgba[N * 4];
     CHECK_OK(ph_similar_init(&f, &par, N * 3, false));
     CHECK_OK(ph_similar_init(&r, &par, N, true));
+    values_keep(f.last);
+    values_keep(r.last);
     float base[N * 3], more[N * 3], u[200];
     values_noise(1, base, N * 3);
     values_noise(9, u, 200);

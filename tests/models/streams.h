@@ -24,7 +24,7 @@ static inline struct ph_schedule *schedule(enum ph_sampler_kind kind, const char
     CHECK_OK(ph_json_parse(&doc, text, strlen(text), 0, NULL));
     CHECK_OK(ph_schedule_create(NULL, ph_json_root(doc), kind, &s, NULL));
     ph_json_free(&doc);
-    return s;
+    return values_keep(s);
 }
 
 static inline struct ph_sampler *steps_of(enum ph_sampler_kind kind, const char *more,
@@ -35,7 +35,7 @@ static inline struct ph_sampler *steps_of(enum ph_sampler_kind kind, const char 
     struct ph_fault fault = { 0 };
     if (ph_sampler_create(schedule(kind, more), &par, &s, &fault) < 0)
         TEST_FAIL("%s", fault.message);
-    return s;
+    return values_keep(s);
 }
 
 static inline struct ph_sampler *lcm(int n, ...)
@@ -56,7 +56,7 @@ static inline struct ph_batch *batch_of(const struct ph_batch_params *par, uint6
     values_noise(seed, noise, SLOTS * LATENT);
     if (ph_batch_create(&b, SLOTS, LATENT, noise, par, &fault) < 0)
         TEST_FAIL("%s", fault.message);
-    return b;
+    return values_keep(b);
 }
 
 // A model as good as any: what it says depends on everything it is given, and not linearly.
