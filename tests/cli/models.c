@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // phosphene models: list, inspect and check of folders made here; pull from a hub made here.
-#include "program.h"
+#include "terminal.h"
 
 #include "models/model.h"
 
@@ -399,4 +399,14 @@ TEST(what_is_not_there_is_said)
     o = PHOSPHENE("models", "pull");
     CHECK_STATUS(o, 0);
     CHECK_HAS(o->out, "stabilityai/sd-turbo");
+}
+
+TEST_LIMIT(a_terminal_sees_how_much_has_come_and_the_time_left, 120)
+{
+    make_module("tiny-taesd", "hub/me/small");
+    start_hub("slow=8000", NULL);
+    const char *text = TERMINAL("models", "pull", "me/small");
+    CHECK_HAS(text, "small: 0 of 0 MB, ");
+    CHECK_HAS(text, " left");
+    check_pulled();
 }
