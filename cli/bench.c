@@ -32,7 +32,7 @@ static const struct cli_option options[] = {
     { 0 },
 };
 static const struct cli_example examples[] = {
-    { "phosphene bench", "everything, some minutes" },
+    { "phosphene bench", "everything, about half an hour" },
     { "phosphene bench runtime kernels/resize", "a group, and a part of another" },
     { "phosphene bench --json > bench.json", "with the machine they were measured on" },
     { 0 },
