@@ -166,11 +166,13 @@ static void land_words(struct ph_easel *e, const struct ph_made *made, bool firs
     }
 }
 
-static void land_filter(struct ph_easel *e, const struct ph_made *made)
+static void land_filter(struct ph_diffuser *d, const struct ph_made *made)
 {
+    struct ph_easel *e = &d->easel;
     const struct ph_diffuser_settings *s = &made->wish->s;
     int slots = ph_made_slots(made);
-    e->filters = s->similar > 0 && s->from_picture;
+    // A control picture may move over a still one.
+    e->filters = s->similar > 0 && s->from_picture && !d->maker.folder->control;
     struct ph_similar_params params = { .threshold = (double) s->similar,
                                         .max_skip = s->similar_max ? s->similar_max : -1,
                                         .drain = slots - 1 };
@@ -221,7 +223,7 @@ static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault 
         draw_noise(d, s, (uint64_t) i, e->noise + i * e->latent_len);
     if (stream && (seeds || anew)) ph_batch_reseed(e->batch, e->noise);
     land_words(e, made, first);
-    land_filter(e, made);
+    land_filter(d, made);
     e->rows_changed = true;
     if (first || made->model != d->now->model) e->fresh = true;
     ph_made_unref(&d->now);
