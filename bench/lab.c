@@ -5,7 +5,9 @@
 #include "models/unet/unet.h"
 #include "nn/rng.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,45 +32,62 @@ static void choose_folder(struct bench_lab *lab)
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char own[32] = "";
     if (!bench_keep(lab->b)) snprintf(own, sizeof own, "-%d", (int) getpid());
-    snprintf(lab->folder, sizeof lab->folder, "%.900s%s/phosphene/bench-models%s",
+    snprintf(lab->base, sizeof lab->base, "%.900s%s/phosphene",
              cache && *cache ? cache
              : home          ? home
                              : "/tmp",
-             cache && *cache ? "" : "/.cache", own);
+             cache && *cache ? "" : "/.cache");
+    snprintf(lab->folder, sizeof lab->folder, "%s/bench-models%s", lab->base, own);
 }
 
-static void module_path(const struct bench_lab *lab, enum bench_model model, const char *file,
+static void module_path(const char *folder, enum bench_model model, const char *file,
                         char *path, size_t size)
 {
-    snprintf(path, size, "%s/%s%s%s", lab->folder, bench_model_configs[model].name,
-             *file ? "/" : "", file);
+    snprintf(path, size, "%s/%s%s%s", folder, bench_model_configs[model].name, *file ? "/" : "",
+             file);
+}
+
+static void remove_models(const char *folder)
+{
+    static const char *const files[] = { "config.json", "diffusion_pytorch_model.safetensors",
+                                         "model.safetensors", "" };
+    char path[1400];
+    for (int m = 0; m < BENCH_MODELS; m++)
+        for (int f = 0; f < 4; f++) {
+            module_path(folder, (enum bench_model) m, files[f], path, sizeof path);
+            remove(path);
+        }
+    rmdir(folder);
+}
+
+// What a process left that was ended in the middle.
+static void remove_orphans(const struct bench_lab *lab)
+{
+    DIR *d = opendir(lab->base);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char path[1300];
+        int pid;
+        if (sscanf(e->d_name, "bench-models-%d", &pid) != 1 || !kill(pid, 0) || errno != ESRCH)
+            continue;
+        snprintf(path, sizeof path, "%s/%s", lab->base, e->d_name);
+        remove_models(path);
+    }
+    if (d) closedir(d);
 }
 
 ph_err bench_lab_open(struct bench_lab *lab, struct bench *b)
 {
     *lab = (struct bench_lab){ .b = b };
     choose_folder(lab);
+    remove_orphans(lab);
     return ph_device_open(NULL, &lab->device, &lab->fault);
-}
-
-static void remove_models(struct bench_lab *lab)
-{
-    static const char *const files[] = { "config.json", "diffusion_pytorch_model.safetensors",
-                                         "model.safetensors", "" };
-    char path[1200];
-    for (int m = 0; m < BENCH_MODELS; m++)
-        for (int f = 0; f < 4; f++) {
-            module_path(lab, (enum bench_model) m, files[f], path, sizeof path);
-            remove(path);
-        }
-    rmdir(lab->folder);
 }
 
 void bench_lab_close(struct bench_lab *lab)
 {
     for (int i = 0; i < BENCH_MODELS; i++) ph_module_close(&lab->module[i]);
     ph_device_unref(&lab->device);
-    if (!bench_keep(lab->b)) remove_models(lab);
+    if (!bench_keep(lab->b)) remove_models(lab->folder);
 }
 
 // ------------------------------------------------------------------------------ modules
@@ -78,7 +97,7 @@ static ph_err write_module(struct bench_lab *lab, enum bench_model model, const 
     char path[1200];
     ph_err ret = make_folder(lab, folder);
     if (ret < 0) return ret;
-    module_path(lab, model, "config.json", path, sizeof path);
+    module_path(lab->folder, model, "config.json", path, sizeof path);
     FILE *f = fopen(path, "we");
     bool ok = f && fputs(bench_model_configs[model].json, f) >= 0;
     if (f && fclose(f)) ok = false;
@@ -92,7 +111,7 @@ static ph_err write_module(struct bench_lab *lab, enum bench_model model, const 
 ph_err bench_lab_module(struct bench_lab *lab, enum bench_model model, struct ph_module **out)
 {
     char folder[1200];
-    module_path(lab, model, "", folder, sizeof folder);
+    module_path(lab->folder, model, "", folder, sizeof folder);
     *out = lab->module[model];
     if (*out) return PH_OK;
     ph_err ret = ph_module_open(folder, out, NULL);

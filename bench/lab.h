@@ -12,7 +12,7 @@
 struct bench_lab {
     struct bench *b;
     struct ph_device *device;
-    char folder[1024]; // of all models; "" = not made yet
+    char base[1000], folder[1100]; // of all models: base/bench-models…
     struct ph_module *module[BENCH_MODELS];
     struct ph_fault fault; // of the last failure
 };
