@@ -88,7 +88,7 @@ void bench_attention(struct bench *b); // of the group nn
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all
     bool json, quick, quiet, keep;
-    const volatile int *stop; // nonzero: end soon; may be NULL
+    const _Atomic int *stop; // nonzero: end soon; may be NULL
 };
 // Runs the groups. Table or one JSON object on stdout, progress on stderr where that is a
 // terminal. *below counts bars that were missed by figures that are not noisy.

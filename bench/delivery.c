@@ -31,7 +31,7 @@ struct drain {
     atomic_bool stop;
     _Atomic uint64_t bytes, pictures;
     double *latency_ms;
-    size_t latencies;
+    atomic_size_t latencies; // written by the drain after the value it counts
     pthread_t thread;
 };
 
@@ -103,8 +103,11 @@ static void picture_done(struct drain *d, struct viewer *v)
 {
     int64_t posted_ns;
     memcpy(&posted_ns, v->head + 10, sizeof posted_ns);
-    if (d->latencies < LATENCIES)
-        d->latency_ms[d->latencies++] = (double) (ph_now_ns() - posted_ns) / 1e6;
+    size_t n = d->latencies;
+    if (n < LATENCIES) {
+        d->latency_ms[n] = (double) (ph_now_ns() - posted_ns) / 1e6;
+        d->latencies = n + 1;
+    }
     atomic_fetch_add(&d->pictures, 1);
     v->have = 0;
 }
@@ -265,14 +268,15 @@ static void add_paced(struct bench *b, struct delivery *d, uint64_t posted, bool
 {
     struct drain *r = &d->drain;
     double lost = (double) drops(d), all = (double) (posted * (uint64_t) d->count);
-    double p50 = bench_quantile(r->latency_ms, r->latencies, 0.5);
-    double p99 = bench_quantile(r->latency_ms, r->latencies, 0.99);
+    size_t n = r->latencies;
+    double p50 = bench_quantile(r->latency_ms, n, 0.5);
+    double p99 = bench_quantile(r->latency_ms, n, 0.99);
     if (latency)
         bench_add(b, (struct bench_result){ .value = p99,
                                             .unit = "ms",
                                             .p50 = p50,
                                             .p99 = p99,
-                                            .n = r->latencies,
+                                            .n = n,
                                             .bar = 20,
                                             .less = true });
     if (latency && !bench_begin(b, paced_delivered)) return;

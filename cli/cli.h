@@ -12,7 +12,7 @@ extern const struct cli_command cli_run, cli_serve, cli_bench, cli_doctor, cli_n
     cli_trace, cli_replay, cli_help, cli_completions, cli_generate, cli_models;
 
 // --- signals: SIGINT and SIGTERM are noted once; the second one ends the program at once.
-extern volatile int cli_signal; // 0 = none came
+extern _Atomic int cli_signal; // 0 = none came
 void cli_catch_signals(void);
 int cli_exit_of_signal(void); // 130, 143
 

@@ -15,7 +15,7 @@ const struct cli_command *const cli_commands[] = {
     &cli_trace, &cli_bench, &cli_replay,   &cli_help,   &cli_completions, NULL,
 };
 
-volatile int cli_signal;
+_Atomic int cli_signal; // any thread may be the one that is interrupted
 
 // A step that takes seconds must not keep the program from ending within one. Recordings are
 // whole up to their last fragment at any time.
