@@ -115,12 +115,21 @@ static struct bench_result time_result(const struct figure *f, enum ph_precision
                                                                         : 0 };
 }
 
-// PyTorch on the same model, size and threads, right after ours.
+static double torch_ms(struct bench_lab *lab, const struct figure *f,
+                       enum ph_precision precision)
+{
+    return bench_torch_ms(lab->b, f->model, f->part, f->side, precision, ph_cpu_count());
+}
+
+// PyTorch on the same model, size and threads, right after ours; beside bf16 the faster of its f32
+// and bf16.
 static void add_peer(struct bench_lab *lab, const struct figure *f, enum ph_precision precision,
                      struct bench_result *r)
 {
     if (precision == PH_PRECISION_I8 || f->part == FRAME || !f->side || !bench_torch()) return;
-    double ms = bench_torch_ms(lab->b, f->model, f->part, f->side, precision, ph_cpu_count());
+    double ms = torch_ms(lab, f, PH_PRECISION_F32);
+    double narrow = precision == PH_PRECISION_BF16 ? torch_ms(lab, f, precision) : 0;
+    if (narrow > 0 && (ms <= 0 || narrow < ms)) ms = narrow;
     if (ms <= 0) return;
     r->peer = bench_torch();
     r->ratio = ms / r->value;
