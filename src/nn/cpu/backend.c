@@ -47,24 +47,30 @@ static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
 }
 
 // ------------------------------------------------------------------------------ threads
-// Thread i of the team to the i-th processor this process may use.
-static void pin_threads(int threads)
+// The calling thread, number `want`, to the processor of that number among those it may use.
+static void pin(const cpu_set_t *all, int want)
 {
-#if defined(_OPENMP)
-    cpu_set_t all;
-    if (sched_getaffinity(0, sizeof all, &all) != 0) return;
-#pragma omp parallel num_threads(threads)
-    {
-        int want = omp_get_thread_num() % CPU_COUNT(&all);
-        for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-            if (!CPU_ISSET(cpu, &all) || want--) continue;
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            sched_setaffinity(0, sizeof one, &one);
-            break;
-        }
+    want %= CPU_COUNT(all);
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, all) || want--) continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        sched_setaffinity(0, sizeof one, &one);
+        return;
     }
+}
+
+static void start_threads(int threads, bool pinned)
+{
+    cpu_set_t all;
+    if (sched_getaffinity(0, sizeof all, &all) != 0) pinned = false;
+#if defined(_OPENMP)
+    omp_set_num_threads(threads); // of teams that this thread makes: the device's
+#pragma omp parallel num_threads(threads)
+    if (pinned) pin(&all, omp_get_thread_num());
+#else
+    if (pinned) pin(&all, 0);
 #endif
 }
 
@@ -86,16 +92,11 @@ static ph_err cpu_open(struct ph_device *d, const char *text, struct ph_fault *f
     struct options o;
     ph_err ret = parse(text, &o, fault);
     if (ret < 0) return ret;
-#if defined(__SANITIZE_THREAD__) // does not see how OpenMP's threads wait for each other
+#if defined(__SANITIZE_THREAD__) || !defined(_OPENMP) // that sanitizer does not see its waits
     o.threads = 1;
 #endif
-#if defined(_OPENMP)
     d->threads = o.threads;
-    omp_set_num_threads(o.threads); // of teams that this thread makes: the device's
-    if (o.pin) pin_threads(o.threads);
-#else
-    d->threads = 1;
-#endif
+    start_threads(o.threads, o.pin);
     list_kernels(d, o.plain);
     unsigned cpu = ph_cpu_flags();
     snprintf(d->name, sizeof d->name, "cpu: %d thread%s, %s%s%s, %s", d->threads,
