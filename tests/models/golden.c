@@ -3,6 +3,7 @@
 //   DIR: a case folder, or a folder with case folders below it; "01_taesd" is looked for in
 //   $PH_GOLDEN/diffusion/cases too
 //   --precision f32|bf16|i8|q4 (f32)   --device SPEC ("cpu")   --json   --quiet (failures only)
+//   --tap: the verdict as one test case on stdout, everything else on stderr
 // Exits with 1 beyond a tolerance, 77 when no case could be run, 2 on wrong usage.
 #include <dirent.h>
 #include <stdio.h>
@@ -265,7 +266,7 @@ static int usage(const char *why, const char *what)
 {
     fprintf(stderr,
             "golden: %s%s\nusage: golden [--precision f32|bf16|i8|q4] [--device SPEC] [--json] "
-            "[--quiet] DIR...\n",
+            "[--quiet] [--tap] DIR...\n",
             why, what);
     return 2;
 }
@@ -280,8 +281,17 @@ static const char *value_of(char **argv, int argc, int *i)
     return *i + 1 < argc ? argv[++*i] : "";
 }
 
+// For the test runner: one case for all folders together.
+static int print_tap(int out, const struct totals *t, const char *name, const char *precision)
+{
+    dprintf(out, "1..1\n%s 1 - golden_%s_%s%s\n", t->failed ? "not ok" : "ok", name, precision,
+            !t->failed && !t->compared ? " # SKIP nothing to compare" : "");
+    return t->failed != 0;
+}
+
 int main(int argc, char **argv)
 {
+    int tap = -1; // where the verdict goes
     struct golden_options options = { .precision = PH_PRECISION_F32 };
     struct totals totals = { 0 };
     struct ph_fault fault = { 0 };
@@ -294,6 +304,8 @@ int main(int argc, char **argv)
             options.json = true;
         else if (!strcmp(argv[i], "--quiet"))
             options.quiet = true;
+        else if (!strcmp(argv[i], "--tap") && tap < 0)
+            tap = dup(1), dup2(2, 1);
         else if (!strcmp(argv[i], "--device"))
             device = value_of(argv, argc, &i);
         else if (!strcmp(argv[i], "--precision"))
@@ -312,5 +324,11 @@ int main(int argc, char **argv)
         printf("%d cases run, %d skipped, %d tensors compared, %d beyond tolerance\n",
                totals.cases, totals.skipped, totals.compared, totals.failed);
     ph_device_unref(&options.device);
+    fflush(stdout);
+    if (tap >= 0) {
+        const char *name = strrchr(argv[1], '/');
+        return print_tap(tap, &totals, name ? name + 1 : argv[1],
+                         ph_precision_name(options.precision));
+    }
     return totals.failed ? 1 : totals.compared ? 0 : 77;
 }
