@@ -70,6 +70,7 @@ static void parse_mid(struct ph_fields *f, struct ph_unet_config *c)
 
 static void check_divisors(struct ph_fields *f, const struct ph_unet_config *c)
 {
+    if (f->err) return; // a divisor may be one of the fields that could not be read
     for (int i = 0; i < c->levels; i++) {
         if (c->channels[i] % c->groups)
             ph_field_fail(f, "norm_num_groups", "%d groups do not divide %d channels",
