@@ -198,11 +198,10 @@ static struct pair sum(double a, struct pair p, double b, struct pair q)
 static void estimates(enum ph_prediction prediction, double a, double b, struct pair *x0,
                       struct pair *eps)
 {
+    *eps = (struct pair){ 0, 1 };
+    *x0 = (struct pair){ 1 / a, -b / a };
     switch (prediction) {
-    case PH_PREDICT_EPSILON:
-        *eps = (struct pair){ 0, 1 };
-        *x0 = (struct pair){ 1 / a, -b / a };
-        break;
+    case PH_PREDICT_EPSILON: break;
     case PH_PREDICT_V:
         *eps = (struct pair){ b, a };
         *x0 = (struct pair){ a, -b };
