@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A frame is a reference-counted carrier: a picture, audio samples, points or an encoded packet,
-// with its identity and times. A published frame is immutable; to change it, own it alone.
+// A frame is a reference-counted carrier: a picture, audio samples, points, signals or an encoded
+// packet, with its identity and times. A published frame is immutable; to change it, own it alone.
 //
 // Ownership words: *takes* (the callee now owns the reference, also on failure), *borrows* (for
 // the call only), *refs* (the callee adds its own reference), *returns* (the caller owns it).
@@ -14,7 +14,7 @@ extern "C" {
 #endif
 
 // What a frame carries; a port says which ones it takes as a mask.
-enum ph_kind { PH_PICTURE = 1, PH_SAMPLES = 2, PH_PACKET = 4, PH_POINTS = 8 };
+enum ph_kind { PH_PICTURE = 1, PH_SAMPLES = 2, PH_PACKET = 4, PH_POINTS = 8, PH_SIGNALS = 16 };
 
 // Where its bytes lie; a port says which ones it takes as a mask.
 enum ph_mem { PH_HOST = 1, PH_CUDA = 2 };
@@ -66,6 +66,22 @@ struct ph_intrinsics {
     float fx, fy, cx, cy; // pixels
 };
 
+// Where the music is, at the pts of the frame that says so: at pts + t s it is at beat + t·bpm/60.
+struct ph_beat {
+    double bpm;       // 0 = no tempo is known, and beat stands still
+    double beat;      // beats since the start; its fraction is the phase
+    int per_bar;      // beats of a bar; bars begin where floor(beat) is a multiple of it
+    float confidence; // 0..1 in bpm and beat
+};
+
+// Numbers that change all the time and drive parameters: how loud the kick drum is, where a fader
+// stands. What the n-th is called, struct ph_node_info.signals of the node that made the frame says.
+struct ph_signals {
+    float *value;
+    int count;
+    struct ph_beat beat;
+};
+
 struct ph_frame {
     enum ph_kind kind;
     enum ph_mem mem;
@@ -78,6 +94,7 @@ struct ph_frame {
         struct ph_picture picture;
         struct ph_samples samples;
         struct ph_packet packet;
+        struct ph_signals signals;
     };
     struct ph_intrinsics intrinsics;
 };
@@ -108,6 +125,9 @@ PH_API ph_err ph_frame_samples(struct ph_pool *pool, int count, int channels, in
 // A packet with room for at least `capacity` bytes (rounded up so that sizes recycle), size 0.
 PH_API ph_err ph_frame_packet(struct ph_pool *pool, enum ph_codec codec, size_t capacity,
                               struct ph_frame **out);
+
+// count 1..256.
+PH_API ph_err ph_frame_signals(struct ph_pool *pool, int count, struct ph_frame **out);
 
 // Bytes one row of a plane holds (without padding), and its rows; 0 when there is no such plane.
 PH_API size_t ph_plane_row_bytes(enum ph_format format, int plane, int width);

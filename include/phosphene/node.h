@@ -40,6 +40,14 @@ struct ph_port_info {
 };
 #define PH_PORTS(...) ((const struct ph_port_info[]){ __VA_ARGS__, { 0 } })
 
+// One number of a PH_SIGNALS frame, by its place: what the graph text calls it, and its usual range.
+struct ph_signal_info {
+    const char *name; // NULL ends a table; "kick"
+    float min, max;   // usual range: meters and mappings start from it
+    const char *help; // one line, no final dot
+};
+#define PH_SIGNALS_OF(...) ((const struct ph_signal_info[]){ __VA_ARGS__, { 0 } })
+
 enum ph_drop {
     PH_DROP_LATEST, // depth newest frames stay, older ones go: live
     PH_DROP_BLOCK,  // the producer's lane waits: files, rendering
@@ -58,6 +66,7 @@ struct ph_node_info {
     const char *help;  // one line
     const struct ph_port_info *in, *out;
     const struct ph_param *params;
+    const struct ph_signal_info *signals; // of its one PH_SIGNALS output; NULL = it has none
     size_t priv_size; // zeroed at creation; parameters are set before open()
 
     // Takes resources; must not wait for a network. What it took, close() gives back; close() is
@@ -148,6 +157,9 @@ PH_API ph_err ph_node_packet(struct ph_node *n, const struct ph_frame *like,
                              enum ph_codec codec, size_t capacity, struct ph_frame **out);
 PH_API ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count,
                               int channels, int rate_hz, struct ph_frame **out);
+// As many values as the node's info has signals.
+PH_API ph_err ph_node_signals(struct ph_node *n, const struct ph_frame *like,
+                              struct ph_frame **out);
 // The node's pool, for frames a thread of its own makes.                             thread: any
 PH_API struct ph_pool *ph_node_pool(struct ph_node *n);
 // Counts a frame that this node threw away.                                          thread: any

@@ -255,8 +255,30 @@ ph_err ph_frame_packet(struct ph_pool *pool, enum ph_codec codec, size_t capacit
     return PH_OK;
 }
 
+ph_err ph_frame_signals(struct ph_pool *pool, int count, struct ph_frame **out)
+{
+    *out = NULL;
+    if (count < 1 || count > 256) return PH_EINVAL;
+    struct block *b = block_get(pool, (size_t) count * sizeof(float));
+    if (!b) return PH_ENOMEM;
+    b->pub.kind = PH_SIGNALS;
+    b->pub.signals = (struct ph_signals){ .value = (float *) (void *) b->data, .count = count };
+    *out = &b->pub;
+    return PH_OK;
+}
+
+static void copy_signals(struct ph_signals *dst, const struct ph_signals *src)
+{
+    memcpy(dst->value, src->value, (size_t) src->count * sizeof(float));
+    dst->beat = src->beat;
+}
+
 static void copy_bytes(struct ph_frame *dst, const struct ph_frame *src)
 {
+    if (src->kind == PH_SIGNALS) {
+        copy_signals(&dst->signals, &src->signals);
+        return;
+    }
     if (src->kind == PH_SAMPLES) {
         size_t n = (size_t) src->samples.count * (size_t) src->samples.channels;
         memcpy(dst->samples.data, src->samples.data, n * sizeof(float));
@@ -297,6 +319,8 @@ ph_err ph_frame_make_writable(struct ph_frame **f)
                                src->samples.rate_hz, &dst);
     else if (src->kind == PH_PACKET)
         ret = ph_frame_packet(pool, src->packet.codec, src->packet.size, &dst);
+    else if (src->kind == PH_SIGNALS)
+        ret = ph_frame_signals(pool, src->signals.count, &dst);
     if (ret == PH_OK) {
         copy_bytes(dst, src);
         ph_frame_copy_meta(dst, src);

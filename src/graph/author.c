@@ -323,6 +323,14 @@ ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count
     return meta(n, like, ret, *out);
 }
 
+ph_err ph_node_signals(struct ph_node *n, const struct ph_frame *like, struct ph_frame **out)
+{
+    int count = 0;
+    while (n->info->signals && n->info->signals[count].name) count++;
+    ph_err ret = ph_frame_signals(n->pool, count, out);
+    return meta(n, like, ret, *out);
+}
+
 struct ph_pool *ph_node_pool(struct ph_node *n)
 {
     return n->pool;

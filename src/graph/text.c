@@ -451,7 +451,8 @@ static const char *kind_name(unsigned kinds)
     return kinds & PH_PICTURE   ? "pictures"
            : kinds & PH_SAMPLES ? "audio samples"
            : kinds & PH_PACKET  ? "encoded packets"
-                                : "points";
+           : kinds & PH_POINTS  ? "points"
+                                : "signals";
 }
 
 static ph_err check_link(struct parser *s, struct ph_ast_link *l, const char *at)

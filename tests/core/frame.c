@@ -182,6 +182,22 @@ TEST(make_writable_copies_when_shared_and_only_then)
     }
 }
 
+TEST(make_writable_copies_signals_and_their_beat)
+{
+    struct ph_frame *f, *copy;
+    CHECK_INT(ph_frame_signals(NULL, 0, &f), ==, PH_EINVAL);
+    CHECK_INT(ph_frame_signals(NULL, 257, &f), ==, PH_EINVAL);
+    CHECK_OK(ph_frame_signals(NULL, 3, &f));
+    for (int i = 0; i < 3; i++) f->signals.value[i] = (float) i;
+    f->signals.beat = (struct ph_beat){ .bpm = 128, .beat = 4.5, .per_bar = 4 };
+    copy = ph_frame_ref(f);
+    CHECK_OK(ph_frame_make_writable(&copy));
+    CHECK(copy != f && copy->signals.count == 3 && copy->signals.beat.beat == 4.5);
+    CHECK(!memcmp(copy->signals.value, f->signals.value, 3 * sizeof(float)));
+    ph_frame_unref(&copy);
+    ph_frame_unref(&f);
+}
+
 TEST(make_writable_copies_packets_and_samples)
 {
     struct ph_frame *p, *s;

@@ -28,6 +28,12 @@ static uint64_t hash_bytes(const void *bytes, size_t size)
     return h;
 }
 
+static uint64_t hash_signals(const struct ph_signals *s)
+{
+    uint64_t values = hash_bytes(s->value, (size_t) s->count * sizeof(float));
+    return values ^ hash_bytes(&s->beat.beat, sizeof s->beat.beat);
+}
+
 static uint64_t hash_frame(const struct ph_frame *f)
 {
     switch (f->kind) {
@@ -36,6 +42,7 @@ static uint64_t hash_frame(const struct ph_frame *f)
     case PH_SAMPLES:
         return hash_bytes(f->samples.data, (size_t) f->samples.count *
                                                (size_t) f->samples.channels * sizeof(float));
+    case PH_SIGNALS: return hash_signals(&f->signals);
     case PH_POINTS: break;
     }
     return 0;
@@ -103,8 +110,8 @@ const struct ph_node_info ph_node_hash = {
     .name = "hash",
     .group = "deliver",
     .help = "a number for what each frame shows and one for all, logged at the end",
-    .in =
-        PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET, .help = "anything but points" }),
+    .in = PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_SIGNALS,
+                     .help = "anything but points" }),
     .params = params,
     .priv_size = sizeof(struct hash),
     .open = hash_open,

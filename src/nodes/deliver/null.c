@@ -14,7 +14,7 @@ const struct ph_node_info ph_node_null = {
     .name = "null",
     .group = "deliver",
     .help = "takes anything and throws it away",
-    .in = PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS, PH_PORT_MANY,
-                     .help = "anything" }),
+    .in = PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS | PH_SIGNALS,
+                     PH_PORT_MANY, .help = "anything" }),
     .process = null_process,
 };

@@ -16,7 +16,7 @@ static ph_err delay_process(struct ph_node *n)
     return ph_node_write(n, 0, f);
 }
 
-#define ANYTHING (PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS)
+#define ANYTHING (PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS | PH_SIGNALS)
 
 const struct ph_node_info ph_node_delay = {
     .name = "delay",
