@@ -6,6 +6,7 @@
 //   --tap: the verdict as one test case on stdout, everything else on stderr
 // Exits with 1 beyond a tolerance, 77 when no case could be run, 2 on wrong usage.
 #include <dirent.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,11 @@ static const struct golden_kind *const kinds[] = {
     &golden_lora,
     &golden_text,
     &golden_words,
+    &golden_sampler,
+    &golden_stream,
+    &golden_pipeline,
+    &golden_similar,
+    &golden_blend,
 };
 // clang-format on
 
@@ -53,6 +59,30 @@ const struct ph_tensor *golden_tensor(const struct golden_file *f, const char *n
     return w ? &w->disk : NULL;
 }
 
+const struct ph_tensor *golden_named(const struct golden_file *f, const char *fmt, ...)
+{
+    char name[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(name, sizeof name, fmt, args);
+    va_end(args);
+    return golden_tensor(f, name);
+}
+
+const struct ph_json *golden_runs(const struct golden_case *c)
+{
+    const struct ph_json *runs = ph_json_get(c->manifest, "runs");
+    return runs && runs->type == PH_JSON_OBJECT ? runs->child : NULL;
+}
+
+const struct golden_file *golden_file(const struct golden_case *c, const char *stem, size_t len)
+{
+    for (int i = 0; i < c->files; i++)
+        if (strlen(c->file[i].stem) == len && !strncmp(c->file[i].stem, stem, len))
+            return &c->file[i];
+    return NULL;
+}
+
 bool golden_all_have(const struct golden_case *c, const char *tensor)
 {
     for (int i = 0; i < c->files; i++)
@@ -68,10 +98,24 @@ static struct ph_tensor floats_like(struct golden_case *c, int rank, const int64
     return t;
 }
 
+struct ph_tensor golden_like(struct golden_case *c, const struct ph_tensor *t)
+{
+    return floats_like(c, t->rank, t->dim);
+}
+
+// F64 is no type of tensors: the only one of the files that has no counterpart.
 struct ph_tensor golden_floats(struct golden_case *c, const struct ph_tensor *t)
 {
-    struct ph_tensor out = floats_like(c, t->rank, t->dim);
-    ph_convert(PH_F32, out.data, t->dtype, t->data, ph_tensor_count(t));
+    struct ph_tensor out = golden_like(c, t);
+    if (t->dtype != PH_DTYPE_NONE) {
+        ph_convert(PH_F32, out.data, t->dtype, t->data, ph_tensor_count(t));
+        return out;
+    }
+    for (int64_t i = 0; i < ph_tensor_count(t); i++) {
+        double wide; // not aligned in the file
+        memcpy(&wide, (const char *) t->data + sizeof wide * (size_t) i, sizeof wide);
+        ((float *) out.data)[i] = (float) wide;
+    }
     return out;
 }
 
@@ -315,6 +359,7 @@ int main(int argc, char **argv)
     }
     if ((int) options.precision < 0) return usage("unknown precision", "");
     if (!dirs) return usage("no folder given", "");
+    options.device_name = device;
     if (ph_device_open(device, &options.device, &fault)) return usage("", fault.message);
     if (options.json) printf("[");
     for (int i = 1; i <= dirs; i++) run_dir(&options, argv[i], &totals);

@@ -13,6 +13,7 @@
 struct golden_options {
     enum ph_precision precision;
     struct ph_device *device;
+    const char *device_name; // as it was opened
     bool json, quiet;
 };
 
@@ -40,7 +41,8 @@ struct golden_kind {
     void (*run)(struct golden_case *c);
 };
 extern const struct golden_kind golden_autoencoder, golden_unet, golden_controlnet, golden_text,
-    golden_lora, golden_words;
+    golden_lora, golden_words, golden_sampler, golden_stream, golden_pipeline, golden_similar,
+    golden_blend;
 
 // ------------------------------------------------------------------------- what a case has
 // The first model of the kind; NULL when there is none.
@@ -50,6 +52,15 @@ const struct ph_module *golden_module_of(const struct golden_case *c,
                                          const struct golden_file *f);
 bool golden_all_have(const struct golden_case *c, const char *tensor); // every file
 const struct ph_tensor *golden_tensor(const struct golden_file *f, const char *name); // or NULL
+const struct ph_tensor *golden_named(const struct golden_file *f, const char *fmt, ...)
+    PH_PRINTF(2, 3); // or NULL
+// The first run of the manifest, its key is its name; NULL when there are none.
+const struct ph_json *golden_runs(const struct golden_case *c);
+// The file whose stem has these `len` characters; or NULL.
+const struct golden_file *golden_file(const struct golden_case *c, const char *stem,
+                                      size_t len);
+// Zeros in a tensor's shape, freed with the case.
+struct ph_tensor golden_like(struct golden_case *c, const struct ph_tensor *t);
 // A tensor as f32, freed with the case. U8 pictures [n, h, w, 3] or [h, w, 3] become
 // [n, 3, h, w] = scale v/255 + offset.
 struct ph_tensor golden_floats(struct golden_case *c, const struct ph_tensor *t);
@@ -72,6 +83,8 @@ struct golden_check {
     const char *label;  // as shown; NULL = "out." tensor
     float range;        // of a picture's values: it has a PSNR; 0 = no picture
     const char *line;   // of the manifest's tolerances in f32; NULL = "fp32 engine"
+    const char *key;    // of that line's parts; NULL = tensor
+    double max_abs;     // a limit of the kind's own instead of the manifest's; 0 = none
 };
 // got against the file's out.<tensor>, or `want` when it is not NULL. A smaller expected picture is
 // the window that the manifest names.

@@ -2,17 +2,20 @@
 // Errors, tolerances and what is printed of them.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "golden.h"
 
 struct errors {
     double rel_l2, max_abs, psnr_db; // psnr_db only of pictures
+    double largest;                  // expected value
     bool finite;
 };
 
 struct limits {
     double rel_l2, max_abs, psnr_db; // 0 = not judged
+    double share;                    // of the largest expected value, as max_abs
 };
 
 // ------------------------------------------------------------------------------ tolerances
@@ -21,11 +24,18 @@ static double larger(double a, double b)
     return a > b ? a : b;
 }
 
+// "max_abs" itself, or with a remark: "max_abs fp32".
+static bool is_called(const struct ph_json *v, const char *leaf)
+{
+    size_t n = strlen(leaf);
+    return v->key && strncmp(v->key, leaf, n) == 0 && (!v->key[n] || v->key[n] == ' ');
+}
+
 // The largest number called `leaf` in or below v.
 static double worst(const struct ph_json *v, const char *leaf)
 {
     if (!v) return 0;
-    if (v->key && strcmp(v->key, leaf) == 0 && v->type == PH_JSON_NUMBER) return v->number;
+    if (is_called(v, leaf) && v->type == PH_JSON_NUMBER) return v->number;
     double most = 0;
     for (const struct ph_json *i = v->child; i; i = i->next)
         most = larger(most, worst(i, leaf));
@@ -37,6 +47,13 @@ static double figure(const struct ph_json *v, const char *tensor, const char *le
 {
     const struct ph_json *own = ph_json_get(v, tensor);
     return worst(own ? own : v, leaf);
+}
+
+// "3e-5 * max|ref|" of a line's part: the factor; 0 when it says nothing of the kind.
+static double share_of_largest(const struct ph_json *v, const char *key)
+{
+    const char *text = ph_json_string(ph_json_get(ph_json_get(v, key), "max_abs"), "");
+    return strstr(text, "max|ref|") ? atof(text) : 0;
 }
 
 // 3 x what the reference shows in that type; of this run, else of the worst one.
@@ -62,15 +79,20 @@ static struct limits limits_of(const struct golden_case *c, const struct golden_
                                struct golden_check check)
 {
     const struct ph_json *all = ph_json_get(c->manifest, "tolerance");
+    const char *key = check.key ? check.key : check.tensor;
     bool inner = strncmp(check.tensor, "tap.", 4) == 0;
     struct limits l = { 0 };
-    if (strcmp(ph_json_string(all, ""), "exact") == 0) {
+    if (check.max_abs > 0) {
+        l.max_abs = check.max_abs;
+    } else if (strcmp(ph_json_string(all, ""), "exact") == 0) {
         l.max_abs = 0.5; // of whole numbers
     } else if (c->options->precision == PH_PRECISION_F32) {
         const struct ph_json *t = ph_json_get(all, check.line ? check.line : "fp32 engine");
-        bool own = ph_json_get(t, check.tensor) || ph_json_get(t, "rel_l2") || check.line;
-        l.rel_l2 = figure(t, check.tensor, "rel_l2");
-        l.max_abs = own && !inner ? figure(t, check.tensor, "max_abs") : 0;
+        if (!t && ph_json_get(all, key)) t = all; // a manifest without lines for engines
+        bool own = ph_json_get(t, key) || ph_json_get(t, "rel_l2") || check.line;
+        l.rel_l2 = figure(t, key, "rel_l2");
+        l.max_abs = own && !inner ? figure(t, key, "max_abs") : 0;
+        l.share = share_of_largest(t, key);
     } else if (inner) {
         return l; // the figures of reduced precision are of outputs alone
     } else if (c->options->precision == PH_PRECISION_BF16) {
@@ -173,14 +195,17 @@ void golden_failure(struct golden_case *c, const struct golden_file *f, const ch
 // ------------------------------------------------------------------------------ errors
 static struct errors errors_of(const float *got, const float *want, int64_t n, float range)
 {
-    double error = 0, power = 0, max = 0;
+    double error = 0, power = 0, max = 0, largest = 0;
     for (int64_t i = 0; i < n; i++) {
         double d = (double) got[i] - (double) want[i];
         error += d * d;
         power += (double) want[i] * (double) want[i];
         max = larger(max, fabs(d));
+        largest = larger(largest, fabs((double) want[i]));
     }
-    struct errors e = { .rel_l2 = sqrt(error / (power > 0 ? power : 1)), .max_abs = max };
+    struct errors e = { .rel_l2 = sqrt(error / (power > 0 ? power : 1)),
+                        .max_abs = max,
+                        .largest = largest };
     e.finite = isfinite(error);
     if (range > 0)
         e.psnr_db = error > 0 ? 10 * log10((double) range * range * (double) n / error) : 999;
@@ -239,6 +264,7 @@ void golden_compare(struct golden_case *c, const struct golden_file *f,
     }
     struct errors e = errors_of(values, expected.data, ph_tensor_count(want), check.range);
     struct limits l = limits_of(c, f, check);
+    if (l.share > 0) l.max_abs = l.share * e.largest;
     bool ok = e.finite && !(l.rel_l2 && e.rel_l2 > l.rel_l2) &&
               !(l.max_abs && e.max_abs > l.max_abs) && !(l.psnr_db && e.psnr_db < l.psnr_db);
     verdict(c, f, label, &e, &l, ok);

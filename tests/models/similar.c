@@ -3,69 +3,6 @@
 
 #include "models/stream/similar.h"
 
-#define CASE   "diffusion/cases/10_ssf/"
-#define FRAMES 60
-#define PIXELS 480 // of the case's 20 x 24 frames
-
-// ------------------------------------------------------------------------- goldens
-struct expected {
-    double *cosine, *p, *processed, *count;
-};
-
-static struct expected expected_of(struct ph_weights *w, const char *run)
-{
-    static const char *const names[] = { "cos", "p_skip", "processed", "skip_count_after" };
-    struct expected e;
-    double **to[] = { &e.cosine, &e.p, &e.processed, &e.count };
-    for (int i = 0; i < 4; i++) {
-        char name[128];
-        snprintf(name, sizeof name, "%s/%s", run, names[i]);
-        *to[i] = values_doubles(w, NULL, name);
-        CHECK(*to[i]);
-    }
-    return e;
-}
-
-static void want_run(struct ph_weights *w, const struct ph_json *run)
-{
-    struct ph_similar_params par = { .grey_differs = true };
-    int max = -1;
-    char rule[32] = "";
-    CHECK_INT(sscanf(run->key, "thr%lf_max%d/%31s", &par.threshold, &max, rule), ==, 3);
-    par.max_skip = max ? max : -1;
-    par.rule = !strcmp(rule, "upstream")          ? PH_SIMILAR_UPSTREAM
-               : !strcmp(rule, "corrected_reset") ? PH_SIMILAR_LOOSE
-                                                  : PH_SIMILAR_STRICT;
-    float *frames = values_floats(w, NULL, "in.frames");
-    double *u = values_doubles(w, NULL, "in.u");
-    struct expected e = expected_of(w, run->key);
-    struct ph_similar s;
-    CHECK_OK(ph_similar_init(&s, &par, PIXELS * 3, false));
-    values_keep(s.last);
-    printf("# %s\n", run->key);
-    for (int k = 0; k < FRAMES; k++) {
-        bool worked = ph_similar_next(&s, frames + k * PIXELS * 3, u[k]);
-        CHECK_INT(worked, ==, e.processed[k]);
-        CHECK_INT(s.run, ==, e.count[k]);
-        CHECK_NUM(fabs(s.cosine - e.cosine[k]), <=, 2e-6);
-        if (k) CHECK_NUM(fabs(s.p - e.p[k]), <=, 5e-4);
-    }
-    CHECK_INT(s.processed, ==, ph_json_int(ph_json_get(run, "processed"), -1));
-    CHECK_INT(s.skipped, ==, ph_json_int(ph_json_get(run, "skipped"), -1));
-    ph_similar_finish(&s);
-    free(frames), free(u), free(e.cosine), free(e.p), free(e.processed), free(e.count);
-}
-
-TEST(every_variant_decides_as_the_reference_does)
-{
-    struct ph_json_doc *doc = values_json(golden(CASE "manifest.json"));
-    struct ph_weights *w = values_open(golden(CASE "ssf.safetensors"));
-    const struct ph_json *all = ph_json_get(ph_json_root(doc), "runs");
-    CHECK_INT(all->count, >=, 12);
-    for (const struct ph_json *v = all->child; v; v = v->next) want_run(w, v);
-}
-
-// ------------------------------------------------------------------------- without goldens
 enum { N = 300 };
 
 static struct ph_similar filter(struct ph_similar_params par)

@@ -23,11 +23,11 @@ struct ph_easel {
     float *noise;                  // [slots, latent] of the seeds
     float *latent, *clean, *shown; // [latent]: encoded; painted; smoothed
     float *in, *prediction;        // [rows, latent]
-    float *other;                  // [3, latent] of a whole painting: x0 before, noise, x
-    float *draws;                  // [seeds, latent]: noise to be blended; NULL of one seed
-    float *from, *to, *words;      // [text]: transition's ends; the prompt now
-    float *negative;               // [text]
-    float *text;                   // [rows, text]: rows as the model reads them, then pooled
+    float *other;             // [4, latent] of a whole painting: x0 before, noise, x, guided
+    float *draws;             // [seeds, latent]: noise to be blended; NULL of one seed
+    float *from, *to, *words; // [text]: transition's ends; the prompt now
+    float *negative;          // [text]
+    float *text;              // [rows, text]: rows as the model reads them, then pooled
     double timestep[2 * PH_STEPS_MAX];
     uint8_t *rgba; // [height, width, 4]: input; and
     uint8_t *last; // the last picture painted

@@ -64,7 +64,7 @@ static bool furnish(struct ph_easel *n, const struct ph_made *made)
     size_t bytes = (size_t) n->width * (size_t) n->height * 4;
     return have_floats(&n->noise, PH_STEPS_MAX * len) && have_floats(&n->latent, len) &&
            have_floats(&n->clean, len) && have_floats(&n->shown, len) &&
-           have_floats(&n->other, 3 * len) && have_floats(&n->in, n->rows * len) &&
+           have_floats(&n->other, 4 * len) && have_floats(&n->in, n->rows * len) &&
            have_floats(&n->prediction, n->rows * len) &&
            have_floats(&n->text, n->rows * words) && have_floats(&n->from, words) &&
            have_floats(&n->to, words) && have_floats(&n->words, words) &&
@@ -461,12 +461,13 @@ fail:
     return ret;
 }
 
-// prediction of the positive row, guided away from the negative one.
-static const float *guided(struct ph_easel *e, const struct ph_wish *wish)
+// prediction of the positive row, guided away from the negative one; [latent], or in `out`.
+static const float *guided(struct ph_easel *e, const struct ph_wish *wish, float *out)
 {
-    float g = wish->s.guidance_scale, *out = e->prediction;
-    if (wish->guidance == PH_GUIDANCE_NONE) return out;
-    ph_mix_of(out, e->latent_len, { 1 - g, out }, { g, out + e->latent_len });
+    float g = wish->s.guidance_scale;
+    const float *m = e->prediction;
+    if (wish->guidance == PH_GUIDANCE_NONE) return m;
+    ph_mix_of(out, e->latent_len, { 1 - g, m }, { g, m + e->latent_len });
     return out;
 }
 
@@ -476,7 +477,7 @@ static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
     const struct ph_made *made = d->now;
     const struct ph_sampler *s = made->sampler;
     int64_t len = e->latent_len;
-    float *before = e->other, *noise = before + len, *x = noise + len;
+    float *before = e->other, *noise = before + len, *x = noise + len, *m = x + len;
     const struct ph_sampler_step *begin = &s->step[s->first];
     ph_err ret = PH_OK;
     if (made->encode)
@@ -493,7 +494,7 @@ static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
         PH_TRY(predict(d, painted));
         if (step->next_noise != 0)
             draw_noise(d, &made->wish->s, PH_STEP_NOISE + (uint64_t) i, noise);
-        ph_sampler_advance(step, x, guided(e, made->wish), noise, before, len, before, x);
+        ph_sampler_advance(step, x, guided(e, made->wish, m), noise, before, len, before, x);
         if (d->on_step && d->on_step(d->on_step_arg, i + 1 - s->first, s->count - s->first))
             return PH_ESTOPPED;
     }
