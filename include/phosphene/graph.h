@@ -73,6 +73,10 @@ PH_API ph_err ph_graph_edit(struct ph_graph *g, uint64_t id, const char *text,
 // Last write wins. PH_PARAM_SETUP parameters rebuild the node.                      thread: ctl
 PH_API ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const char *param,
                            const char *value, struct ph_fault *fault);
+// Lets signals drive a parameter, as a line `node.param <- expr` of the text would (docs/graph.md);
+// expr NULL or "" = by hand again. Acknowledged like ph_graph_set.                 thread: ctl
+PH_API ph_err ph_graph_drive(struct ph_graph *g, uint64_t id, const char *node,
+                             const char *param, const char *expr, struct ph_fault *fault);
 // Hard: the epoch rises, queues empty, nodes forget. Soft: nodes fade over chunks.  thread: ctl
 PH_API ph_err ph_graph_cut(struct ph_graph *g, uint64_t id, struct ph_cut cut);
 

@@ -240,12 +240,17 @@ static void advance_hold(struct ph_node *n, struct ph_link *l)
     }
 }
 
+struct ph_frame *ph_node_held(struct ph_node *n, struct ph_link *l)
+{
+    if (!n->graph->replay || !l->queue) advance_hold(n, l);
+    return l->held;
+}
+
 static ph_err read_hold(struct ph_node *n, struct node_port *p, struct ph_frame **f)
 {
     for (int i = 0; i < p->count; i++) {
         struct ph_link *l = p->links[i];
-        if (!n->graph->replay || !l->queue) advance_hold(n, l);
-        if (!l->held) continue;
+        if (!ph_node_held(n, l)) continue;
         *f = ph_frame_ref(l->held);
         return PH_OK;
     }
@@ -274,6 +279,7 @@ ph_err ph_node_write(struct ph_node *n, int port, struct ph_frame *f)
     struct node_port *p = &n->out[port];
     int64_t now = n->graph->par.mode == PH_STEPPED ? ph_graph_now_ns(n->graph) : 0;
     n->gave++;
+    if (f->kind == PH_SIGNALS) ph_meters_show(n, f);
     n->last_id = f->id;
     n->last_epoch = f->epoch;
     if (port == 0)
@@ -359,6 +365,7 @@ struct ph_tick ph_node_tick(const struct ph_node *n)
 void ph_node_stamp_at(struct ph_node *n, struct ph_frame *f, int64_t pts_ns, int64_t capture_ns)
 {
     f->id = n->source && !n->info->due ? n->tick.index : n->stamped++;
+    if (n->source) n->in_pts_ns = pts_ns;
     f->epoch = n->lane->epoch;
     f->pts_ns = pts_ns;
     f->capture_ns = capture_ns;

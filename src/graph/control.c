@@ -32,23 +32,37 @@ ph_err ph_graph_edit(struct ph_graph *g, uint64_t id, const char *text, struct p
     return ret;
 }
 
+// The same text once more.
+static ph_err parse_again(const struct ph_graph *g, const struct ph_ast *from,
+                          struct ph_ast **ast, struct ph_fault *fault)
+{
+    char *text = ph_ast_print(from);
+    if (!text) return ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
+    ph_err ret = ph_ast_parse(ast, text, g->types, fault);
+    free(text);
+    return ret;
+}
+
+// Takes ast; the node's next frame acknowledges.
+static ph_err replace_for(struct ph_graph *g, uint64_t id, const char *node, struct ph_ast *ast,
+                          struct ph_fault *fault)
+{
+    ph_err ret = replace(g, 0, ast, fault);
+    if (ret < 0) return ret;
+    struct ph_node *n = ph_graph_find(g, node);
+    return ph_node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+}
+
 // A setup parameter rebuilds its node: the same text with that value changed.
 static ph_err rebuild(struct ph_graph *g, uint64_t id, const char *node, const char *param,
                       const char *value, struct ph_fault *fault)
 {
     struct ph_ast *ast = NULL;
-    char *text = ph_ast_print(g->ast);
-    if (!text) return ph_fail(fault, PH_ENOMEM, param, "out of memory");
-    ph_err ret = ph_ast_parse(&ast, text, g->types, fault);
-    free(text);
+    ph_err ret = parse_again(g, g->ast, &ast, fault);
     if (ret == PH_OK) ret = ph_ast_set(ast, ph_ast_find(ast, node), param, value, fault);
-    if (ret < 0) {
-        ph_tree_free(ast);
-        return ret;
-    }
-    if ((ret = replace(g, 0, ast, fault)) < 0) return ret;
-    struct ph_node *n = ph_graph_find(g, node);
-    return ph_node_post(n, (struct control){ .id = id, .cut.chunks = -1 }, NULL);
+    if (ret == PH_OK) return replace_for(g, id, node, ast, fault);
+    ph_tree_free(ast);
+    return ret;
 }
 
 static const char *nearest_node(const struct ph_graph *g, const char *name)
@@ -58,15 +72,18 @@ static const char *nearest_node(const struct ph_graph *g, const char *name)
     return ph_nearest(name, names);
 }
 
+static ph_err no_such_node(const struct ph_graph *g, const char *name, struct ph_fault *fault)
+{
+    const char *near = nearest_node(g, name);
+    return ph_fail(fault, PH_ENOENT, "node", "this graph has no node \"%s\"%s%s%s", name,
+                   near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
 static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, const char *param,
                          const char *value, struct ph_fault *fault)
 {
     struct ph_ast_node *ast = ph_ast_find(g->ast, node);
-    if (!ast) {
-        const char *near = nearest_node(g, node);
-        return ph_fail(fault, PH_ENOENT, "node", "this graph has no node \"%s\"%s%s%s", node,
-                       near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-    }
+    if (!ast) return no_such_node(g, node, fault);
     const struct ph_param *p = ph_param_find(ast->info->params, param, NULL);
     struct control c = { .id = id, .param = p };
     if (p) {
@@ -86,6 +103,33 @@ ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const cha
 {
     pthread_mutex_lock(&g->ctl);
     ph_err ret = set_locked(g, id, node, param, value, fault);
+    ph_graph_poke_all(g);
+    pthread_mutex_unlock(&g->ctl);
+    return ret;
+}
+
+// What is left out of the text leaves its links behind, so the changed text is read once more.
+static ph_err drive_locked(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                           const char *expr, struct ph_fault *fault)
+{
+    struct ph_ast *changed = NULL, *ast = NULL;
+    if (!ph_ast_find(g->ast, node)) return no_such_node(g, node, fault);
+    ph_err ret = parse_again(g, g->ast, &changed, fault);
+    if (ret == PH_OK)
+        ret = ph_drive_set(changed, ph_ast_find(changed, node), param, expr, fault);
+    if (ret == PH_OK) ret = parse_again(g, changed, &ast, fault);
+    ph_tree_free(changed);
+    return ret == PH_OK ? replace_for(g, id, node, ast, fault) : ret;
+}
+
+ph_err ph_graph_drive(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                      const char *expr, struct ph_fault *fault)
+{
+    struct ph_fault local;
+    if (!fault) fault = &local;
+    *fault = (struct ph_fault){ 0 };
+    pthread_mutex_lock(&g->ctl);
+    ph_err ret = drive_locked(g, id, node, param, expr, fault);
     ph_graph_poke_all(g);
     pthread_mutex_unlock(&g->ctl);
     return ret;

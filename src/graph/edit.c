@@ -20,6 +20,7 @@ struct build {
     bool *kept;     // link comes from the old graph
     struct ph_lane **lanes;
     struct node_port **in, **out; // of each node, to be swapped in
+    struct drives **drives;       // of each node, to be swapped in
 };
 
 // --- which nodes go on
@@ -111,8 +112,8 @@ static void set_policy(struct build *b, int i)
 {
     const struct ph_ast_link *l = &b->ast->links[i];
     struct ph_link *link = b->links[i];
-    bool hold = b->ast->nodes[l->to].info->in[l->to_port].flags & PH_PORT_HOLD;
-    bool offline = b->g->par.mode == PH_OFFLINE || !link->queue;
+    bool hold = ph_port_in(b->ast->nodes[l->to].info, l->to_port)->flags & PH_PORT_HOLD;
+    bool offline = b->g->par.mode == PH_OFFLINE || (!link->queue && !l->drive);
     link->drop = offline ? PH_DROP_BLOCK : l->drop;
     link->depth = b->g->par.mode == PH_OFFLINE && l->depth < 4 ? 4 : l->depth;
     if (hold && offline) link->depth = 256;
@@ -151,7 +152,7 @@ static void find_feeders(struct build *b, int i)
     const struct ph_ast_link *l = &b->ast->links[i];
     struct ph_link *link = b->links[i];
     bool seen[PH_MAX_NODES] = { 0 };
-    bool hold = b->ast->nodes[l->to].info->in[l->to_port].flags & PH_PORT_HOLD;
+    bool hold = ph_port_in(b->ast->nodes[l->to].info, l->to_port)->flags & PH_PORT_HOLD;
     link->own_fed = false;
     memset(link->feeders, 0, sizeof link->feeders);
     if (b->g->par.mode != PH_OFFLINE || !hold || !link->queue) return;
@@ -195,6 +196,15 @@ static ph_err make_ports(struct build *b)
         ok = ok && add_link(&b->in[l->to][l->to_port], b->links[i]);
     }
     return ok ? PH_OK : PH_ENOMEM;
+}
+
+static ph_err make_drives(struct build *b)
+{
+    for (int i = 0; i < b->ast->node_count; i++) {
+        ph_err ret = ph_drives_create(&b->drives[i], b->ast, i, b->g);
+        if (ret < 0) return ret;
+    }
+    return PH_OK;
 }
 
 // --- lanes
@@ -243,7 +253,7 @@ static void count_starters(struct build *b, struct ph_lane *lane)
     int inputs = 0, sources = 0;
     for (int i = 0; i < lane->in_count; i++) {
         struct ph_link *l = lane->in[i];
-        const struct ph_port_info *port = &l->to->info->in[l->to_port];
+        const struct ph_port_info *port = ph_port_in(l->to->info, l->to_port);
         if (port->flags & PH_PORT_HOLD) continue;
         inputs++;
         for (int k = 0; k < b->link_count; k++)
@@ -378,6 +388,7 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
     for (int i = 0; i < b->ast->node_count; i++) {
         if (!b->fresh[i]) update_params(b, i);
         swap_ports(b, i);
+        ph_drives_swap(b->nodes[i], &b->drives[i], &b->ast->nodes[i]);
     }
     g->own_fed = false;
     for (int i = 0; i < b->ast->link_count; i++) {
@@ -438,6 +449,8 @@ static void free_scratch(struct build *b, int nodes)
         free_ports(b->in[i]);
         free_ports(b->out[i]);
     }
+    for (int i = 0; b->drives && i < nodes; i++) ph_drives_destroy(&b->drives[i]);
+    free(b->drives);
     free(b->fresh);
     free(b->kept);
     free(b->in);
@@ -452,14 +465,17 @@ static ph_err prepare(struct build *b, struct ph_fault *fault)
     b->fresh = calloc(nodes, sizeof *b->fresh);
     b->in = calloc(nodes, sizeof *b->in);
     b->out = calloc(nodes, sizeof *b->out);
+    b->drives = calloc(nodes, sizeof *b->drives);
     b->kept = calloc(links, sizeof *b->kept);
     b->links = calloc(links + nodes * 8, sizeof *b->links); // at most 8 external ports a node
     b->lanes = calloc((size_t) b->ast->lanes + 1, sizeof *b->lanes);
     b->link_count = b->ast->link_count;
-    if (!b->nodes || !b->fresh || !b->in || !b->out || !b->kept || !b->links || !b->lanes)
+    if (!b->nodes || !b->fresh || !b->in || !b->out || !b->drives || !b->kept || !b->links ||
+        !b->lanes)
         return ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
     if ((ret = make_nodes(b, fault)) < 0) return ret;
-    if ((ret = make_links(b)) < 0 || (ret = make_ports(b)) < 0 || (ret = make_lanes(b)) < 0)
+    if ((ret = make_links(b)) < 0 || (ret = make_ports(b)) < 0 || (ret = make_lanes(b)) < 0 ||
+        (ret = make_drives(b)) < 0)
         return ph_fail(fault, ret, "graph", "out of memory");
     return PH_OK;
 }

@@ -24,7 +24,7 @@ static void explain_links(struct ph_buf *b, const struct ph_graph *g, int node)
         const struct ph_ast_node *from = &g->ast->nodes[l->from], *to = &g->ast->nodes[l->to];
         if (l->from != node) continue;
         const struct ph_port_info *out = &from->info->out[l->from_port];
-        const struct ph_port_info *in = &to->info->in[l->to_port];
+        const struct ph_port_info *in = ph_port_in(to->info, l->to_port);
         bool queue = g->ast->lane[l->from] != g->ast->lane[l->to];
         ph_buf_printf(b, "      %s %s %s.%s", out->name, queue ? "=>" : "->", to->name,
                       in->name);
@@ -34,6 +34,16 @@ static void explain_links(struct ph_buf *b, const struct ph_graph *g, int node)
             ph_buf_puts(b, "  (same lane: a call)");
         if (in->flags & PH_PORT_HOLD) ph_buf_puts(b, "  held");
         ph_buf_printf(b, "  [%s]\n", mem_name(ph_transfer_common(out, in)));
+    }
+}
+
+static void explain_drives(struct ph_buf *b, const struct ph_graph *g, int node)
+{
+    for (int i = 0; i < g->ast->drive_count; i++) {
+        const struct ph_ast_drive *d = &g->ast->drives[i];
+        if (d->node == node)
+            ph_buf_printf(b, "      %s <- %s%s\n", d->param->name, d->text,
+                          d->expr.beat ? "  (counts beats)" : "");
     }
 }
 
@@ -49,6 +59,7 @@ char *ph_graph_explain(struct ph_graph *g)
             const struct ph_ast_node *n = &g->ast->nodes[i];
             ph_buf_printf(&b, "  %-16s %-10s %s\n", n->name, n->info->name, n->info->help);
             explain_links(&b, g, i);
+            explain_drives(&b, g, i);
         }
     }
     pthread_mutex_unlock(&g->ctl);
@@ -62,12 +73,12 @@ static const char *const type_names[] = { "",       "float", "int",  "bool",
 
 static void json_port(struct ph_buf *b, const struct ph_port_info *p)
 {
-    static const char *const kinds[] = { "picture", "samples", "packet", "points" };
+    static const char *const kinds[] = { "picture", "samples", "packet", "points", "signals" };
     ph_json_sep(b);
     ph_buf_puts(b, "{\"name\":");
     ph_json_str(b, p->name);
     ph_buf_puts(b, ",\"kinds\":[");
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 5; k++) {
         if (!(p->kinds & 1u << k)) continue;
         ph_json_sep(b);
         ph_json_str(b, kinds[k]);
@@ -110,6 +121,26 @@ static void json_param(struct ph_buf *b, const struct ph_param *p)
                   p->flags & PH_PARAM_FIRST ? "true" : "false");
 }
 
+static void json_signals(struct ph_buf *b, const struct ph_node_info *info)
+{
+    if (!info->signals) return;
+    ph_json_key(b, "signals");
+    ph_buf_puts(b, "[");
+    for (const struct ph_signal_info *s = info->signals; s->name; s++) {
+        ph_json_sep(b);
+        ph_buf_puts(b, "{\"name\":");
+        ph_json_str(b, s->name);
+        ph_json_key(b, "min");
+        ph_json_num(b, (double) s->min);
+        ph_json_key(b, "max");
+        ph_json_num(b, (double) s->max);
+        ph_json_key(b, "help");
+        ph_json_str(b, s->help ? s->help : "");
+        ph_buf_puts(b, "}");
+    }
+    ph_buf_puts(b, "]");
+}
+
 char *ph_node_info_json(const struct ph_node_info *info)
 {
     struct ph_buf b = { 0 };
@@ -125,6 +156,8 @@ char *ph_node_info_json(const struct ph_node_info *info)
     for (int i = 0; i < ph_port_count(info->out); i++) json_port(&b, &info->out[i]);
     ph_buf_puts(&b, "],\"params\":[");
     for (const struct ph_param *p = info->params; p && p->name; p++) json_param(&b, p);
-    ph_buf_puts(&b, "]}");
+    ph_buf_puts(&b, "]");
+    json_signals(&b, info);
+    ph_buf_puts(&b, "}");
     return ph_buf_steal(&b);
 }

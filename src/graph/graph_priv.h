@@ -174,8 +174,13 @@ struct ph_node {
     struct ph_hist busy, wait, latency;
     struct ph_rate rate;   // frames out (sinks: in)
     struct report *report; // problem_lock; NULL = none
+    struct drives *drives; // NULL = none; exchanged with all lanes parked and under topo
+    struct meters *meters; // of the signals it gives; NULL = none
 };
 
+void ph_node_put(struct ph_node *n, const struct ph_param *p, union ph_value v); // no text
+// What a held link shows in this run, borrowed; NULL = nothing yet.                thread: lane
+struct ph_frame *ph_node_held(struct ph_node *n, struct ph_link *l);
 ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_ast_node *ast,
                       struct ph_fault *fault);
 void ph_node_close(struct ph_node *n); // its own thread has ended then
@@ -201,6 +206,48 @@ ph_err ph_node_post(struct ph_node *n, struct control c, const char *text); // t
 // text NULL = the default. Lanes are parked.
 ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *text);
 union ph_value ph_node_value(const struct ph_node *n, const struct ph_param *p);
+
+// --- drive.c: parameters that signals drive
+
+struct drive {
+    const struct ph_param *param;
+    char *text;
+    struct ph_expr expr;
+    struct ph_expr_state *states;
+    uint64_t seed;
+    double by_hand;       // what its own value is
+    _Atomic double shows; // what it is now
+    _Atomic bool known;   // … since the first signals
+};
+
+struct drives {
+    struct drive *of;
+    int count;
+    bool counts; // one of them counts beats
+    // lane
+    int64_t pts_ns;       // of the last evaluation
+    bool began, has_beat; // … since the last cut; a tempo was known once
+    double beat, bpm, per_bar;
+};
+
+struct meters { // what a node's newest frame of signals says; each for itself
+    _Atomic float beat, bpm, confidence;
+    int count;
+    _Atomic float value[];
+};
+
+// From the drives of that node of the ast; *out is NULL when it has none. `g` for seeds.
+ph_err ph_drives_create(struct drives **out, const struct ph_ast *ast, int node,
+                        const struct ph_graph *g);
+void ph_drives_destroy(struct drives **d);
+// *fresh become the node's, with the states of those that stay the same; *fresh is then what they
+// were. Values of which nothing drives any more are again what the text says. Lanes are parked.
+void ph_drives_swap(struct ph_node *n, struct drives **fresh, const struct ph_ast_node *ast);
+void ph_drives_set_by_hand(struct ph_node *n, const struct ph_param *p); // its field is that
+void ph_drives_reset(struct ph_node *n);                                 // a cut
+void ph_drives_run(struct ph_node *n);                                   // before process()
+ph_err ph_meters_create(struct ph_node *n);
+void ph_meters_show(struct ph_node *n, const struct ph_frame *f);
 
 // --- lane.c
 
@@ -314,6 +361,7 @@ struct ph_graph {
     pthread_cond_t done_cond;
     _Atomic int open_ends; // nodes that lead nowhere and have not ended
 
+    _Atomic int64_t latency_ns; // from capture to a sink, smoothed
     struct ph_hist latency;
     struct journal *journal;
     struct replay *replay;

@@ -120,6 +120,7 @@ void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch)
         struct ph_node *n = lane->nodes[i];
         for (int p = 0; p < n->in_count; p++)
             for (int k = 0; k < n->in[p].count; k++) ph_frame_unref(&n->in[p].links[k]->held);
+        ph_drives_reset(n);
         if (!n->info->cut) continue;
         n->cut = (struct ph_cut){ .hard = true };
         n->cut_owed = true;

@@ -50,7 +50,8 @@ static const struct ph_node *upstream(const struct ph_node *n)
 {
     for (int p = 0; p < n->in_count; p++)
         for (int i = 0; i < n->in[p].count; i++)
-            if (n->in[p].links[i]->from) return n->in[p].links[i]->from;
+            if (n->in[p].links[i]->from && !ph_link_drives(n->info, p))
+                return n->in[p].links[i]->from;
     return NULL;
 }
 
@@ -301,6 +302,50 @@ static void json_params(struct ph_buf *b, const struct ph_ast_node *ast)
     ph_buf_puts(b, "}");
 }
 
+static void json_drives(struct ph_buf *b, const struct ph_node *n)
+{
+    if (!n->drives) return;
+    ph_json_key(b, "drives");
+    ph_buf_puts(b, "[");
+    for (int i = 0; i < n->drives->count; i++) {
+        const struct drive *d = &n->drives->of[i];
+        ph_json_sep(b);
+        ph_buf_puts(b, "{\"param\":");
+        ph_json_str(b, d->param->name);
+        ph_json_key(b, "text");
+        ph_json_str(b, d->text);
+        ph_json_key(b, "value");
+        if (atomic_load_explicit(&d->known, RELAXED))
+            ph_json_num(b, atomic_load_explicit(&d->shows, RELAXED));
+        else
+            ph_buf_puts(b, "null"); // no signals have come yet
+        ph_buf_puts(b, "}");
+    }
+    ph_buf_puts(b, "]");
+}
+
+static void json_meters(struct ph_buf *b, const struct ph_node *n)
+{
+    const struct meters *m = n->meters;
+    if (!m) return;
+    ph_json_key(b, "signals");
+    ph_buf_puts(b, "{");
+    for (int i = 0; i < m->count; i++) {
+        ph_json_key(b, n->info->signals[i].name);
+        ph_json_num(b, (double) atomic_load_explicit(&m->value[i], RELAXED));
+    }
+    ph_buf_puts(b, "}");
+    ph_json_key(b, "beat");
+    ph_buf_puts(b, "{");
+    ph_json_key(b, "bpm");
+    ph_json_num(b, (double) atomic_load_explicit(&m->bpm, RELAXED));
+    ph_json_key(b, "beat");
+    ph_json_num(b, (double) atomic_load_explicit(&m->beat, RELAXED));
+    ph_json_key(b, "confidence");
+    ph_json_num(b, (double) atomic_load_explicit(&m->confidence, RELAXED));
+    ph_buf_puts(b, "}");
+}
+
 static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
 {
     struct ph_node *n = g->nodes[i];
@@ -327,6 +372,8 @@ static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
     json_times(b, "waitMs", &n->wait);
     json_model(b, n);
     json_params(b, &g->ast->nodes[i]);
+    json_drives(b, n);
+    json_meters(b, n);
     ph_buf_puts(b, "}");
 }
 
@@ -335,13 +382,14 @@ static void json_link(struct ph_buf *b, const struct ph_link *l)
     char from[140], to[140];
     snprintf(from, sizeof from, "%s.%s", l->from ? l->from->name : "",
              l->from ? l->from->info->out[l->from_port].name : "outside");
-    snprintf(to, sizeof to, "%s.%s", l->to->name, l->to->info->in[l->to_port].name);
+    snprintf(to, sizeof to, "%s.%s", l->to->name, ph_port_in(l->to->info, l->to_port)->name);
     ph_json_sep(b);
     ph_buf_puts(b, "{\"from\":");
     ph_json_str(b, from);
     ph_json_key(b, "to");
     ph_json_str(b, to);
     ph_buf_printf(b, ",\"queue\":%s", l->queue ? "true" : "false");
+    if (ph_link_drives(l->to->info, l->to_port)) ph_buf_puts(b, ",\"drive\":true");
     if (l->queue) {
         int queued = atomic_load_explicit(&l->queued, RELAXED);
         int64_t oldest = atomic_load_explicit(&l->oldest_ns, RELAXED);
@@ -453,8 +501,8 @@ static void prom_links(struct ph_buf *b, const struct ph_graph *g, const char *r
         char name[140];
         if (!l->queue) continue;
         int k = number_of(l);
-        int len =
-            snprintf(name, sizeof name, "%s.%s", l->to->name, l->to->info->in[l->to_port].name);
+        int len = snprintf(name, sizeof name, "%s.%s", l->to->name,
+                           ph_port_in(l->to->info, l->to_port)->name);
         if (k) snprintf(name + len, sizeof name - (size_t) len, "#%d", k + 1);
         ph_buf_printf(b, "phosphene_link_queued{room=\"%s\",link=\"%s\"} %d\n", room, name,
                       atomic_load_explicit(&l->queued, RELAXED));

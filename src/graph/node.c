@@ -97,14 +97,13 @@ static ph_err set_params(struct ph_node *n, const struct ph_ast_node *ast,
     return PH_OK;
 }
 
-static ph_err make_ports(const struct ph_port_info *infos, struct node_port **ports, int *count)
+static ph_err make_ports(const struct ph_node_info *info, bool input, int count,
+                         struct node_port **ports)
 {
-    int n = ph_port_count(infos);
-    *ports = calloc((size_t) n + 1, sizeof **ports);
-    if (!*ports) return PH_ENOMEM;
-    *count = n;
-    for (int i = 0; i < *count; i++) (*ports)[i].info = &infos[i];
-    return PH_OK;
+    *ports = calloc((size_t) count + 1, sizeof **ports);
+    for (int i = 0; *ports && i < count; i++)
+        (*ports)[i].info = input ? ph_port_in(info, i) : &info->out[i];
+    return *ports ? PH_OK : PH_ENOMEM;
 }
 
 static bool is_trigger(const struct ph_port_info *p)
@@ -174,11 +173,15 @@ ph_err ph_node_create(struct ph_node **out, struct ph_graph *g, const struct ph_
     ph_ticker_init(&n->ticker, 0, 0, 1);
     if (!(n->priv = calloc(1, n->info->priv_size + 1))) goto fail;
     PH_TRY(ph_pool_create(&n->pool));
-    PH_TRY(make_ports(n->info->in, &n->in, &n->in_count));
-    PH_TRY(make_ports(n->info->out, &n->out, &n->out_count));
+    n->in_count = ph_port_count(n->info->in) + 1; // and the signals that drive it
+    n->out_count = ph_port_count(n->info->out);
+    PH_TRY(make_ports(n->info, true, n->in_count, &n->in));
+    PH_TRY(make_ports(n->info, false, n->out_count, &n->out));
     PH_TRY(make_external(n));
-    n->fed = n->in_count > 0;
-    for (int i = 0; i < n->in_count; i++) n->fed &= !!(n->in[i].info->flags & PH_PORT_EXTERNAL);
+    PH_TRY(ph_meters_create(n));
+    n->fed = n->in_count > 1;
+    for (int i = 0; i < n->in_count - 1; i++)
+        n->fed &= !!(n->in[i].info->flags & PH_PORT_EXTERNAL);
     n->source = ph_node_starts_itself(n, n->in);
     PH_TRY(set_params(n, ast, fault));
     n->opened = true;
@@ -228,15 +231,17 @@ void ph_node_destroy(struct ph_node **out)
         if (p->type == PH_TYPE_STRING) free(*(char **) field(n, p));
     free_controls(n->pending);
     free_controls(n->landed);
-    for (int i = 0; i < n->in_count; i++) {
+    for (int i = 0; n->in && i < n->in_count; i++) {
         if (n->in[i].info->flags & PH_PORT_EXTERNAL && n->in[i].count)
             ph_link_destroy(&n->in[i].links[0]);
         free(n->in[i].links);
     }
-    for (int i = 0; i < n->out_count; i++) free(n->out[i].links);
+    for (int i = 0; n->out && i < n->out_count; i++) free(n->out[i].links);
     free(n->in);
     free(n->out);
     free(n->report);
+    free(n->meters);
+    ph_drives_destroy(&n->drives);
     ph_journal_forget(n);
     ph_pool_destroy(&n->pool);
     pthread_mutex_destroy(&n->sub_lock);
@@ -301,7 +306,15 @@ ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *te
     struct ph_param any = *p;
     if (!text) any.min = any.max = 0; // as in set_params
     n->dirty = true;
-    return store_text(n, &any, text ? text : default_text(p), NULL);
+    ph_err ret = store_text(n, &any, text ? text : default_text(p), NULL);
+    if (ret == PH_OK) ph_drives_set_by_hand(n, p);
+    return ret;
+}
+
+void ph_node_put(struct ph_node *n, const struct ph_param *p, union ph_value v)
+{
+    store_value(n, p, v, NULL);
+    n->dirty = true;
 }
 
 ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
@@ -328,6 +341,7 @@ static void apply_one(struct ph_node *n, struct control *c)
         ph_journal_set(n, c);
         store_value(n, c->param, c->value, &c->text);
         n->dirty = true;
+        ph_drives_set_by_hand(n, c->param);
     } else if (c->cut.chunks >= 0 && n->info->cut) {
         ph_journal_cut(n, c->cut.chunks);
         n->cut = c->cut;
@@ -479,11 +493,20 @@ static void trace(struct ph_node *n, int64_t begin, int64_t end)
     atomic_store_explicit(&lane->trace_count, at + 1, memory_order_release);
 }
 
+// To whoever asks for the time at which a picture will be seen: smoothed 0.9/0.1.
+static void note_latency(struct ph_node *n, int64_t ns, int64_t now)
+{
+    _Atomic int64_t *mean = &n->graph->latency_ns;
+    int64_t old = atomic_load_explicit(mean, RELAXED);
+    ph_hist_add(&n->latency, ns, now);
+    atomic_store_explicit(mean, old ? (old * 9 + ns) / 10 : ns, RELAXED);
+}
+
 static void sink_took(struct ph_node *n, int64_t now)
 {
     if (!ph_node_is_sink(n) || !n->took) return;
     if (n->graph->par.mode == PH_LIVE && n->in_capture_ns)
-        ph_hist_add(&n->latency, now - n->in_capture_ns, now);
+        note_latency(n, now - n->in_capture_ns, now);
     ph_graph_sink_frame(n->graph, n);
 }
 
@@ -506,6 +529,7 @@ static bool run_once(struct ph_node *n, int64_t *clock_ns)
     else if (n->source)
         begin_tick(n);
     if (n->done) return true;
+    if (n->drives) ph_drives_run(n);
     ph_err ret = prepare(n);
     if (ret >= 0) ret = n->info->process(n);
     int64_t begin = *clock_ns, end = ph_now_ns();

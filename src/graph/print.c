@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The graph text written back: every node on its own line with its name, then the links.
+// The graph text written back: every node on its own line with its name, then the
+// links, then the drives.
 #include "graph/text.h"
 
 #include "core/buf.h"
@@ -41,12 +42,17 @@ char *ph_ast_print(const struct ph_ast *ast)
     for (int i = 0; i < ast->link_count; i++) {
         const struct ph_ast_link *l = &ast->links[i];
         const struct ph_ast_node *from = &ast->nodes[l->from], *to = &ast->nodes[l->to];
+        if (l->drive) continue;
         ph_buf_printf(&b, "%s.%s ", from->name, from->info->out[l->from_port].name);
         if (l->queue)
             ph_buf_printf(&b, "=>[%s %d]", ph_drop_name(l->drop), l->depth);
         else
             ph_buf_puts(&b, "->");
         ph_buf_printf(&b, " %s.%s\n", to->name, to->info->in[l->to_port].name);
+    }
+    for (int i = 0; i < ast->drive_count; i++) {
+        const struct ph_ast_drive *d = &ast->drives[i];
+        ph_buf_printf(&b, "%s.%s <- %s\n", ast->nodes[d->node].name, d->param->name, d->text);
     }
     return ph_buf_steal(&b);
 }

@@ -3,6 +3,7 @@
 //   graph  = line { (newline | ";") line }          "#" starts a comment
 //   line   = item { link item }
 //   link   = "->" | "=>" [ "[" policy [ depth ] "]" ]
+//          | name "." parameter "<-" expression    up to the end of the line; see expr.c
 //   item   = [ name ":" ] type { param } | name [ "." port ]
 //   param  = key "=" value | value                   value = word | "quoted \" text"
 #include "graph/text.h"
@@ -24,6 +25,8 @@ struct parser {
     struct ph_ast *ast;
     const struct ph_node_info *const *types;
     struct ph_fault *fault;
+    struct ph_drive_line *drives; // as they stand in the text
+    int drive_count;
 };
 
 // --- where we are
@@ -411,6 +414,22 @@ int ph_port_count(const struct ph_port_info *ports)
     return n;
 }
 
+const struct ph_port_info *ph_port_in(const struct ph_node_info *info, int port)
+{
+    static const struct ph_port_info signals = {
+        .name = "signals",
+        .kinds = PH_SIGNALS,
+        .flags = PH_PORT_HOLD | PH_PORT_MANY | PH_PORT_OPTIONAL,
+        .help = "what drives its parameters",
+    };
+    return port < ph_port_count(info->in) ? &info->in[port] : &signals;
+}
+
+bool ph_link_drives(const struct ph_node_info *to, int to_port)
+{
+    return to_port >= ph_port_count(to->in);
+}
+
 int ph_port_find(const struct ph_port_info *ports, const char *name)
 {
     for (int i = 0; ports && ports[i].name; i++)
@@ -565,7 +584,8 @@ static ph_err find_order(struct parser *s)
     ph_err ret = PH_OK;
     for (int i = 0; i < n && done < n && ret == PH_OK; i++)
         if (waits[i] > 0) {
-            ret = wrong(s, s->start, "\"%s\" is part of a loop; links must not lead back",
+            ret = wrong(s, s->start,
+                        "\"%s\" is part of a loop; links and drives must not lead back",
                         ast->nodes[i].name);
             if (s->fault)
                 s->fault->line = ast->nodes[i].line, s->fault->column = ast->nodes[i].column;
@@ -593,21 +613,46 @@ static ph_err check_fed(struct parser *s)
     return PH_OK;
 }
 
+static ph_err read_drive(struct parser *s, const struct ph_drive_line *line)
+{
+    if (s->drive_count >= PH_MAX_DRIVES)
+        return wrong(s, line->node, "a graph has at most %d drives", PH_MAX_DRIVES);
+    return ph_append(s->ast, s->drives, s->drive_count, *line) ? PH_OK : no_memory(s);
+}
+
+static ph_err add_drives(struct parser *s)
+{
+    for (int i = 0; i < s->drive_count; i++) {
+        const char *at = s->drives[i].node;
+        int before = s->ast->drive_count;
+        ph_err ret = ph_drive_add(s->ast, &s->drives[i], &at, s->fault);
+        if (ret < 0) return mark(s, at, ret);
+        for (int k = before; k < s->ast->drive_count; k++)
+            locate(s->start, s->drives[i].node, &s->ast->drives[k].line,
+                   &s->ast->drives[k].column);
+    }
+    return PH_OK;
+}
+
 static ph_err parse(struct parser *s)
 {
     ph_err ret;
     while (*s->p) {
+        struct ph_drive_line drive;
         skip_blank(s);
         skip_comment(s);
         if (*s->p == '\n' || *s->p == ';') {
             s->p++;
             continue;
         }
-        if (*s->p && (ret = read_line(s)) < 0) return ret;
+        if (!*s->p) break;
+        ret = ph_drive_read(&s->p, &drive) ? read_drive(s, &drive) : read_line(s);
+        if (ret < 0) return ret;
     }
     if (!s->ast->node_count)
         return wrong(s, s->p, "the graph is empty: start with `pattern -> null`");
     if ((ret = ph_transfer_insert(s->ast, s->types, s->fault)) < 0) return ret;
+    if ((ret = add_drives(s)) < 0) return ret;
     if ((ret = find_order(s)) < 0 || (ret = find_lanes(s)) < 0) return ret;
     return check_fed(s);
 }
@@ -620,7 +665,7 @@ ph_err ph_ast_parse(struct ph_ast **out, const char *text,
         return ph_fail(fault, PH_ELIMIT, "graph", "a graph text has at most %d bytes",
                        MAX_TEXT);
     struct ph_ast *ast = ph_new(NULL, struct ph_ast, 1);
-    struct parser s = { text, text, ast, types, fault };
+    struct parser s = { text, text, ast, types, fault, NULL, 0 };
     ph_err ret = ast ? parse(&s) : no_memory(&s);
     if (ret < 0)
         ph_tree_free(ast);

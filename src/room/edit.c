@@ -34,7 +34,8 @@ const char *ph_edit_value(const struct ph_ast_node *n, const struct ph_param *p)
 static const struct ph_ast_link *link_into(const struct ph_ast *ast, int node, int after)
 {
     for (int i = 0; i < ast->link_count; i++)
-        if (ast->links[i].to == node && after-- == 0) return &ast->links[i];
+        if (ast->links[i].to == node && !ast->links[i].drive && after-- == 0)
+            return &ast->links[i];
     return NULL;
 }
 
@@ -155,6 +156,19 @@ static ph_err become(struct ph_ast *ast, struct ph_ast_node *n, const struct ph_
     return PH_OK;
 }
 
+// What drives a parameter that the new source does not have goes with the old one.
+static void keep_drives(struct ph_ast *ast, int node)
+{
+    int kept = 0;
+    for (int i = 0; i < ast->drive_count; i++) {
+        struct ph_ast_drive d = ast->drives[i];
+        if (d.node == node)
+            d.param = ph_param_find(ast->nodes[node].info->params, d.param->name, NULL);
+        if (d.param && ph_drive_can(d.param)) ast->drives[kept++] = d;
+    }
+    ast->drive_count = kept;
+}
+
 static ph_err replace_source(struct ph_ast *ast, const struct ph_ast_node *like,
                              struct ph_fault *fault)
 {
@@ -166,7 +180,9 @@ static ph_err replace_source(struct ph_ast *ast, const struct ph_ast_node *like,
         // the picture is the first port of every source; a second one may not be there any more
         if (l->from == at && l->from_port >= ph_port_count(like->info->out)) l->from_port = 0;
     }
-    return become(ast, &ast->nodes[at], like, fault);
+    ph_err ret = become(ast, &ast->nodes[at], like, fault);
+    keep_drives(ast, at);
+    return ret;
 }
 
 ph_err ph_edit_source(const char *text, const char *source, char **out, struct ph_fault *fault)
@@ -191,7 +207,8 @@ ph_err ph_edit_source(const char *text, const char *source, char **out, struct p
 static const struct ph_ast_link *first_encoded(const struct ph_ast *ast)
 {
     for (int i = 0; i < ast->link_count; i++)
-        if (!strcmp(ast->nodes[ast->links[i].to].info->group, "encode")) return &ast->links[i];
+        if (!ast->links[i].drive && !strcmp(ast->nodes[ast->links[i].to].info->group, "encode"))
+            return &ast->links[i];
     return NULL;
 }
 
@@ -254,6 +271,14 @@ static void remove_node(struct ph_ast *ast, int at)
         ast->links[kept++] = l;
     }
     ast->link_count = kept;
+    kept = 0;
+    for (int i = 0; i < ast->drive_count; i++) {
+        struct ph_ast_drive d = ast->drives[i];
+        if (d.node == at) continue;
+        d.node -= d.node > at;
+        ast->drives[kept++] = d;
+    }
+    ast->drive_count = kept;
     ast->node_count--;
     memmove(&ast->nodes[at], &ast->nodes[at + 1],
             (size_t) (ast->node_count - at) * sizeof *ast->nodes);

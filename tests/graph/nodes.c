@@ -74,6 +74,49 @@ static const struct ph_node_info node_count = {
     .process = count_process,
 };
 
+// --- drums: signals
+
+struct drums {
+    float fps, bpm;
+};
+
+static ph_err drums_open(struct ph_node *n, struct ph_fault *fault)
+{
+    const struct drums *d = ph_priv(n);
+    (void) fault;
+    ph_node_set_rate(n, (int64_t) (d->fps * 1000), 1000);
+    return PH_OK;
+}
+
+static ph_err drums_process(struct ph_node *n)
+{
+    const struct drums *d = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_node_signals(n, NULL, &f);
+    if (ret < 0) return ret;
+    double s = (double) f->pts_ns * 1e-9, beat = s * (double) d->bpm / 60;
+    f->signals.value[0] = (float) s;
+    f->signals.value[1] = d->bpm > 0 && beat - (double) (int64_t) beat < 1e-6;
+    f->signals.value[2] = (float) f->id;
+    f->signals.beat = (struct ph_beat){ (double) d->bpm, beat, 4, 1 };
+    return ph_node_write(n, 0, f);
+}
+
+static const struct ph_node_info node_drums = {
+    .name = "drums",
+    .group = "source",
+    .help = "signals",
+    .out = PH_PORTS({ "signals", PH_SIGNALS }),
+    .params = (const struct ph_param[]){ PH_FLOAT(struct drums, fps, 0, 100000, .def = "100"),
+                                         PH_FLOAT(struct drums, bpm, 0, 1000, .def = "60"),
+                                         { 0 } },
+    .signals = PH_SIGNALS_OF({ "level", 0, 1, "the time" }, { "kick", 0, 1, "beats" },
+                             { "steps", 0, 100, "ticks" }),
+    .priv_size = sizeof(struct drums),
+    .open = drums_open,
+    .process = drums_process,
+};
+
 // --- stream: packets that need their predecessors
 
 static ph_err stream_open(struct ph_node *n, struct ph_fault *fault)
@@ -174,6 +217,10 @@ static const struct ph_node_info node_work = {
 
 struct add {
     float amount;
+    int64_t whole;
+    bool twice;
+    int kind;
+    uint32_t color;
 };
 
 static ph_err add_process(struct ph_node *n)
@@ -182,7 +229,8 @@ static ph_err add_process(struct ph_node *n)
     struct ph_frame *f;
     ph_err ret = ph_node_read(n, 0, &f);
     if (ret != PH_OK || (ret = ph_frame_make_writable(&f)) < 0) return ret;
-    *(float *) (void *) f->picture.data[0] += a->amount;
+    *(float *) (void *) f->picture.data[0] +=
+        (a->amount + (float) a->whole + (float) a->kind * 1000) * (a->twice ? 2 : 1);
     return ph_node_write(n, 0, f);
 }
 
@@ -192,7 +240,13 @@ static const struct ph_node_info node_add = {
     .help = "adds",
     .in = PH_PORTS({ "in", PH_PICTURE }),
     .out = PH_PORTS({ "out", PH_PICTURE }),
-    .params = (const struct ph_param[]){ PH_FLOAT(struct add, amount, -1000, 1000), { 0 } },
+    .params =
+        (const struct ph_param[]){ PH_FLOAT(struct add, amount, -1000, 1000),
+                                   PH_INT(struct add, whole, -10, 10),
+                                   PH_BOOL(struct add, twice),
+                                   PH_ENUM(struct add, kind, PH_NAMES("none", "one", "two")),
+                                   PH_COLOR(struct add, color),
+                                   { 0 } },
     .priv_size = sizeof(struct add),
     .process = add_process,
 };
@@ -542,5 +596,5 @@ const struct ph_node_info *const test_nodes[] = {
     &node_count,  &node_stream, &node_pass,     &node_work,  &node_add,  &node_pair,
     &node_cutter, &node_sink,   &node_viewed,   &node_few,   &node_push, &node_gpu,
     &node_both,   &node_upload, &node_download, &node_brief, &node_own,  &node_asker,
-    &node_thin,   &node_meter,  &node_encoder,  NULL,
+    &node_thin,   &node_meter,  &node_encoder,  &node_drums, NULL,
 };

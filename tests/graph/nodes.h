@@ -23,7 +23,7 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // pass                           : hands its input on          (kinds: any)
 // thin n=                        : hands every n-th frame on
 // work ms=                       : takes so long
-// add amount=                    : adds to the value
+// add amount= whole= twice= kind= : adds to the value: (amount + whole + 1000 kind), or twice that
 // pair a, b (held)               : value = 1000 * a + b's id
 // cutter fail=                   : counts cuts, fails the first `fail` of them
 // sink                           : records what it sees
@@ -35,6 +35,8 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // asker                          : a thread of its own asks about the graph all the time
 // meter names=                   : the value is a number made of those metrics' texts
 // encoder                        : passes on what somebody wants
+// drums fps= bpm=                : a source of signals: level (the time in s), kick (1 where a beat
+//                                  begins, else 0), steps (its tick); and of a beat from 0
 // stream                         : a source of packets of which every tenth is a key
 extern const struct ph_node_info *const test_nodes[];
 

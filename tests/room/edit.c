@@ -46,6 +46,26 @@ TEST(another_source_leaves_everything_else_as_it_is)
     free(out);
 }
 
+TEST(drives_stay_while_their_parameter_is_there)
+{
+    char *out = NULL, *without = NULL;
+    struct ph_fault f = { 0 };
+    const char *text = "pattern size=64x64 -> m: mirror => null\n"
+                       "pattern.fps <- 30 + sine(4)\npattern.speed <- sine(2)\n"
+                       "m.flip <- random(4) * 2";
+    CHECK_OK(ph_edit_source(text, "scene", &out, &f));
+    CHECK_HAS(out, "scene.fps <- 30 + sine(4)\n");
+    CHECK(!strstr(out, "speed"));
+    CHECK_HAS(out, "m.flip <- random(4) * 2\n");
+    CHECK_OK(ph_edit_remove("a: pattern -> null\nb: pattern -> null\na.speed <- 1\n"
+                            "b.speed <- 2",
+                            "a", &without, &f));
+    CHECK(!strstr(without, "a.speed"));
+    CHECK_HAS(without, "b.speed <- 2\n");
+    free(out);
+    free(without);
+}
+
 TEST(a_graph_without_a_source_says_so)
 {
     char *out = NULL;
