@@ -146,14 +146,15 @@ static ph_err fill(struct ph_plan *plan, const char *name)
 static ph_err add_plan(struct bench_lab *lab, struct bench_chain *c, struct ph_prog *p,
                        enum ph_precision precision)
 {
-    static const char *const inputs[] = { "sample", "timestep", "text", "image", "latent" };
+    static const char *const inputs[] = { "sample", "timestep", "text",
+                                          "image",  "latent",   "picture" };
     struct ph_plan_params params = { lab->device, precision, 0 };
     struct ph_plan_stats stats;
     struct ph_plan *plan;
     ph_err ret = ph_plan_create(p, &params, &plan, &lab->fault);
     if (ret < 0) return ret;
     c->plan[c->count++] = plan;
-    for (int i = 0; i < 5 && ret >= 0; i++) ret = fill(plan, inputs[i]);
+    for (int i = 0; i < 6 && ret >= 0; i++) ret = fill(plan, inputs[i]);
     ph_plan_stats(plan, &stats);
     c->flops += stats.flops;
     return ret;
@@ -162,7 +163,13 @@ static ph_err add_plan(struct bench_lab *lab, struct bench_chain *c, struct ph_p
 ph_err bench_chain_part(struct bench_lab *lab, enum bench_model model, int part, int side,
                         enum ph_precision precision, struct bench_chain *out)
 {
-    const struct ph_module_size size = { .height = side, .width = side };
+    return bench_chain_sized(lab, model, part, side, side, precision, out);
+}
+
+ph_err bench_chain_sized(struct bench_lab *lab, enum bench_model model, int part, int height,
+                         int width, enum ph_precision precision, struct bench_chain *out)
+{
+    const struct ph_module_size size = { .height = height, .width = width };
     struct ph_module *m;
     struct ph_prog *p = NULL;
     ph_err ret;

@@ -36,6 +36,9 @@ void bench_lab_drop(struct bench_lab *lab, enum bench_model model);
 // One part of one model at side x side; of text 77 tokens. NULL: lab->fault says why.
 ph_err bench_chain_part(struct bench_lab *lab, enum bench_model model, int part, int side,
                         enum ph_precision precision, struct bench_chain *out);
+// The same of pictures that are no squares.
+ph_err bench_chain_sized(struct bench_lab *lab, enum bench_model model, int part, int height,
+                         int width, enum ph_precision precision, struct bench_chain *out);
 // RGBA bytes through TAESD, the UNet and TAESD to RGBA bytes, as a diffuser does it.
 ph_err bench_chain_frame(struct bench_lab *lab, enum bench_model unet, int side,
                          enum ph_precision precision, struct bench_chain *out);

@@ -35,4 +35,11 @@ const struct bench_model_config bench_model_configs[BENCH_MODELS] = {
         " \"num_attention_heads\": 12, \"hidden_act\": \"quick_gelu\", \"layer_norm_eps\": 1e-05,"
         " \"max_position_embeddings\": 77, \"vocab_size\": 49408, \"projection_dim\": 768,"
         " \"bos_token_id\": 0, \"eos_token_id\": 2, \"pad_token_id\": 1}" },
+    [BENCH_DA2_SMALL] = { "da2-small",
+        "{\"architectures\": [\"DepthAnythingForDepthEstimation\"],"
+        " \"backbone_config\": {\"model_type\": \"dinov2\", \"hidden_size\": 384,"
+        " \"num_attention_heads\": 6, \"image_size\": 518}, \"fusion_hidden_size\": 64,"
+        " \"head_hidden_size\": 32, \"neck_hidden_sizes\": [48, 96, 192, 384],"
+        " \"depth_estimation_type\": \"relative\"}" },
+    [BENCH_DA3_SMALL] = { "da3-small", "{\"model_name\": \"da3-small\"}" },
 };

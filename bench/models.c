@@ -21,8 +21,9 @@ struct figure {
     const char *name;
     enum bench_model model;
     int part; // FRAME: encoder, UNet and decoder
-    int side; // 0: text, which has none
+    int side; // 0: text, which has none; the height, where there is a width
     double rate_bar, ms_bar, ms_bar_i8;
+    int width;
 };
 #define FRAME (-1)
 static const struct figure figures[] = {
@@ -37,6 +38,12 @@ static const struct figure figures[] = {
     { "clip-l", BENCH_CLIP_L, 0, 0, 0, 0, 0 },
     { "sdxs-256-img2img", BENCH_SDXS, FRAME, 256, 0, 360, 240 },
     { "sd-turbo-512-img2img", BENCH_SD_TURBO, FRAME, 512, 0, 0, 0 },
+    { "da2-small-168x224", BENCH_DA2_SMALL, 0, 168, 0, 40, 0, 224 },
+    { "da2-small-252x252", BENCH_DA2_SMALL, 0, 252, 376, 66, 0, 252 },
+    { "da2-small-378x504", BENCH_DA2_SMALL, 0, 378, 376, 250, 0, 504 },
+    { "da2-small-518x518", BENCH_DA2_SMALL, 0, 518, 376, 0, 0, 518 },
+    { "da3-small-252x252", BENCH_DA3_SMALL, 0, 252, 0, 0, 0, 252 },
+    { "da3-small-378x504", BENCH_DA3_SMALL, 0, 378, 0, 0, 0, 504 },
     { 0 },
 };
 static const enum ph_precision precisions[] = { PH_PRECISION_BF16, PH_PRECISION_I8,
@@ -80,9 +87,11 @@ static ph_err measure(struct bench_lab *lab, const struct figure *f,
                       enum ph_precision precision, struct timing *t)
 {
     struct bench_chain c;
-    ph_err ret = f->part == FRAME ? bench_chain_frame(lab, f->model, f->side, precision, &c)
-                                  : bench_chain_part(lab, f->model, f->part,
-                                                     f->side ? f->side : 512, precision, &c);
+    int side = f->side ? f->side : 512;
+    ph_err ret = f->part == FRAME
+                     ? bench_chain_frame(lab, f->model, side, precision, &c)
+                     : bench_chain_sized(lab, f->model, f->part, side,
+                                         f->width ? f->width : side, precision, &c);
     if (ret < 0) return ret;
     ret = time_chain(lab->b, &c, t);
     bench_chain_free(&c);
@@ -126,7 +135,9 @@ static double torch_ms(struct bench_lab *lab, const struct figure *f,
 static void add_peer(struct bench_lab *lab, const struct figure *f, enum ph_precision precision,
                      struct bench_result *r)
 {
-    if (precision == PH_PRECISION_I8 || f->part == FRAME || !f->side || !bench_torch()) return;
+    if (precision == PH_PRECISION_I8 || f->part == FRAME || !f->side || f->width ||
+        !bench_torch())
+        return;
     double ms = torch_ms(lab, f, PH_PRECISION_F32);
     double narrow = precision == PH_PRECISION_BF16 ? torch_ms(lab, f, precision) : 0;
     if (narrow > 0 && (ms <= 0 || narrow < ms)) ms = narrow;

@@ -7,6 +7,7 @@
 #include "core/tree.h"
 #include "models/clip/clip.h"
 #include "models/controlnet/controlnet.h"
+#include "models/depth/depth.h"
 #include "models/model.h"
 #include "models/taesd/taesd.h"
 #include "models/unet/unet.h"
@@ -15,8 +16,8 @@
 #define CONFIG_LIMIT (1 << 20)
 
 static const struct ph_module_class *const classes[] = {
-    &ph_class_taesd, &ph_class_taef2,      &ph_class_vae,
-    &ph_class_unet,  &ph_class_controlnet, &ph_class_clip,
+    &ph_class_taesd,      &ph_class_taef2, &ph_class_vae,   &ph_class_unet,
+    &ph_class_controlnet, &ph_class_clip,  &ph_class_depth,
 };
 #define CLASSES ((int) (sizeof classes / sizeof *classes))
 
@@ -82,6 +83,13 @@ static const struct ph_module_class *class_named(const char *name)
     return NULL;
 }
 
+// Depth-Anything-3 says neither of the two, but which of its sizes it is.
+static const struct ph_module_class *named_otherwise(const struct ph_json *root)
+{
+    const char *name = ph_json_string(ph_json_get(root, "model_name"), "");
+    return strncmp(name, "da3", 3) == 0 ? &ph_class_depth : NULL;
+}
+
 // diffusers says _class_name, transformers architectures.
 static const struct ph_module_class *find_class(const struct ph_json *root, const char *file,
                                                 struct ph_fault *fault)
@@ -89,6 +97,7 @@ static const struct ph_module_class *find_class(const struct ph_json *root, cons
     const struct ph_json *field = ph_json_get(root, "_class_name");
     const char *key = field ? "_class_name" : "architectures";
     if (!field) field = ph_json_at(ph_json_get(root, key), 0);
+    if (!field && named_otherwise(root)) return named_otherwise(root);
     const char *name = ph_json_string(field, NULL);
     if (!name) {
         ph_fail(fault, PH_EFORMAT, "_class_name",

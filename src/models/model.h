@@ -15,7 +15,8 @@ enum ph_module_kind {
     PH_MODULE_VAE,        // AutoencoderKL; struct ph_vae_config
     PH_MODULE_UNET,       // UNet2DConditionModel; struct ph_unet_config
     PH_MODULE_CONTROLNET, // ControlNetModel; struct ph_controlnet_config
-    PH_MODULE_CLIP        // CLIPTextModel, CLIPTextModelWithProjection; struct ph_clip_config
+    PH_MODULE_CLIP,       // CLIPTextModel, CLIPTextModelWithProjection; struct ph_clip_config
+    PH_MODULE_DEPTH       // DepthAnythingForDepthEstimation, DA3; struct ph_depth_config
 };
 
 // Batch, pixels and tokens that a stand-alone prog is recorded for; 0 = 1, 512, 512, 77.
@@ -36,7 +37,8 @@ struct ph_module_class {
     const char
         *file[PH_MODULE_PARTS]; // weights of each part; NULL: one set in the folder for all
     const char *default_file;   // what writes a set for all: "model.safetensors"
-    const char *const *ignored; // tensors old files have and no graph uses; NULL-terminated
+    const char *const
+        *ignored; // patterns of tensors that files have and no graph uses, then NULL
     size_t config_size;
     void (*parse)(struct ph_fields *f, void *config);
     // Records the part alone, with named inputs and outputs: see the class's own header. The set of

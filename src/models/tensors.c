@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What tensors a config wants: lists, costs, random weights, and the comparison with files. All of
 // it comes from the builders themselves, run by a prog that only collects.
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,7 +167,7 @@ static int by_name(const void *a, const void *b)
 static bool is_ignored(const struct ph_module_class *class, const char *name)
 {
     for (const char *const *i = class->ignored; i && *i; i++)
-        if (strcmp(*i, name) == 0) return true;
+        if (fnmatch(*i, name, 0) == 0) return true;
     return false;
 }
 

@@ -35,7 +35,12 @@ enum ph_op {
     PH_OP_SINUSOID,
     PH_OP_FROM_PIXELS,
     PH_OP_TO_PIXELS,
-    PH_OP_COPY, // same shape, other type: states, outputs and what the plan inserts
+    PH_OP_CONSTANT, // in: none; values
+    PH_OP_SPREAD,   // in: x [n, h w, k k c] to [n, c, k h, k w]; groups = k
+    PH_OP_STRETCH,  // bilinear, corners on corners
+    PH_OP_BICUBIC,  // scale, offset: scale of y, of x
+    PH_OP_ROTARY,   // in: x, table; groups = heads
+    PH_OP_COPY,     // same shape, other type: states, outputs and what the plan inserts
     PH_OP_COUNT
 };
 const char *ph_op_name(enum ph_op op); // "conv", "group_norm", ...
@@ -50,6 +55,11 @@ struct ph_step {
     ph_val in[PH_STEP_INPUTS], out;
     struct ph_weights *set;                // of weight and bias; NULL without weights
     const struct ph_weight *weight, *bias; // NULL when it has none
+    // conv, linear: which matrix is meant (ph_step_weight).
+    const struct ph_weight *gain; // [outputs] that rows and bias are multiplied with; NULL = 1
+    int64_t first_row, rows;      // of the stored one; rows 0 = all
+    bool turned;                  // stored as [in, out, k, k]; outputs are (ky, kx, out)
+    const float *values;          // constant
     struct ph_conv conv;
     struct ph_attention attention;
     int groups, axis;         // group norm; concat, slice (logical axis)
@@ -69,6 +79,12 @@ struct ph_step {
     void *ready;    // the kernel's own, made by prepare, ended by finish
     int64_t ns;     // of the last run
 };
+
+// The matrix of a conv or linear step: w = outputs, inputs, kh, kw.
+void ph_step_window(const struct ph_step *s, int64_t w[4]);
+// Elements [first, first + n) of it, [outputs, inputs, kh, kw], and its bias [outputs].
+ph_err ph_step_weight(const struct ph_step *s, int64_t first, int64_t n, float *out);
+ph_err ph_step_bias(const struct ph_step *s, float *out);
 
 struct ph_place {
     enum ph_dtype dtype;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "nn/plan_priv.h"
+#include "nn/weights_priv.h"
 
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ph_device *list;
@@ -180,13 +181,26 @@ static void pack_free(struct ph_device *d, struct ph_packed *e)
     free(e);
 }
 
+// Of the values that the step computes with: its part of a weight, or a multiple, is another one.
+static uint64_t pack_key(const struct ph_step *step, const struct ph_weight *weight)
+{
+    uint64_t key = weight->key;
+    if ((step->op != PH_OP_CONV && step->op != PH_OP_LINEAR) ||
+        !(step->gain || step->rows || step->turned))
+        return key;
+    key = ph_key_mix(key, (uint64_t) step->first_row << 1 | (uint64_t) step->turned);
+    key = ph_key_mix(key, (uint64_t) step->rows);
+    return ph_key_mix(key, step->gain ? step->gain->key : 0);
+}
+
 ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
                    const struct ph_weight *weight, const char *how, size_t size,
                    ph_pack_make make, void *arg, const struct ph_pack **out,
                    struct ph_fault *fault)
 {
+    uint64_t key = pack_key(step, weight);
     pthread_mutex_lock(&d->packs_lock);
-    struct ph_packed *e = pack_find(d, weight->key, how);
+    struct ph_packed *e = pack_find(d, key, how);
     if (e) e->refs++;
     pthread_mutex_unlock(&d->packs_lock);
     if (!e) {
@@ -194,7 +208,7 @@ ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
         e = calloc(1, sizeof *e);
         if (e && (e->how = strdup(how)) && (e->pack.data = d->backend->alloc(d, size))) {
             e->pack.size = size;
-            e->key = weight->key;
+            e->key = key;
             e->refs = 1;
             ret = make(arg, step, e->pack.data, size, fault);
             ph_weight_forget(weight);
@@ -230,11 +244,18 @@ void ph_pack_put(struct ph_device *d, const struct ph_pack *pack)
     if (last) pack_free(d, e);
 }
 
+static bool is_bias(const struct ph_step *step, const struct ph_weight *weight)
+{
+    return weight == step->bias && (step->op == PH_OP_CONV || step->op == PH_OP_LINEAR);
+}
+
 static ph_err make_f32(void *arg, const struct ph_step *step, void *data, size_t size,
                        struct ph_fault *fault)
 {
     const struct ph_weight *w = arg;
-    ph_err ret = ph_weights_read(step->set, w, 0, ph_tensor_count(&w->disk), data);
+    ph_err ret = is_bias(step, w)
+                     ? ph_step_bias(step, data)
+                     : ph_weights_read(step->set, w, 0, ph_tensor_count(&w->disk), data);
     return ret < 0 ? ph_fail(fault, ret, w->name, "%s: cannot read %s", w->file, w->name) : ret;
 }
 
@@ -242,6 +263,8 @@ ph_err ph_pack_f32(struct ph_device *d, const struct ph_step *step,
                    const struct ph_weight *weight, const struct ph_pack **out,
                    struct ph_fault *fault)
 {
-    size_t size = (size_t) ph_tensor_count(&weight->disk) * sizeof(float);
+    int64_t window[4] = { ph_tensor_count(&weight->disk) };
+    if (is_bias(step, weight)) ph_step_window(step, window);
+    size_t size = (size_t) window[0] * sizeof(float);
     return ph_pack_get(d, step, weight, "f32", size, make_f32, (void *) weight, out, fault);
 }

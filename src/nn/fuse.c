@@ -80,6 +80,21 @@ static void fuse_activation(struct fusing *f, struct ph_step *s)
     become_view(s, s->in[0]);
 }
 
+// layer(x) * g[c], where g comes from the same file: weights are packed once, so it costs nothing.
+static void fuse_gain(struct fusing *f, struct ph_step *s)
+{
+    const struct ph_place *a = &f->plan->place[s->in[0]], *b = &f->plan->place[s->in[1]];
+    if (ph_spread(a->rank, a->dim, b->rank, b->dim) != PH_SPREAD_CHANNEL) return;
+    struct ph_step *maker = sole_producer(f, s->in[0]);
+    const struct ph_step *gain = &f->plan->steps[f->producer[s->in[1]]];
+    if (!maker || maker->op != PH_OP_LINEAR || maker->act != PH_ACT_NONE || maker->gain ||
+        maker->turned || maker->residual != PH_NONE)
+        return;
+    if (gain->op != PH_OP_PARAM || gain->set != maker->set) return;
+    maker->gain = gain->weight;
+    become_view(s, s->in[0]);
+}
+
 // layer(x) + y, when y is there before the layer runs.
 static bool fuse_residual(struct fusing *f, struct ph_step *s, int side)
 {
@@ -127,6 +142,8 @@ void ph_plan_fuse(struct ph_plan *plan)
             fuse_activation(&f, s);
         else if (s->op == PH_OP_ADD)
             fuse_add(&f, s);
+        else if (s->op == PH_OP_MUL)
+            fuse_gain(&f, s);
         else if (s->op == PH_OP_GROUP_NORM)
             fuse_row(&f, s);
     }

@@ -11,8 +11,18 @@
 #include "nn/tune.h"
 
 // ------------------------------------------------------------------------------ copying
+static ph_err copy_values(struct ph_plan *plan, struct ph_step *s)
+{
+    size_t count = (size_t) plan->place[s->out].count;
+    float *values = ph_new(plan, float, count);
+    if (!values) return PH_ENOMEM;
+    s->values = memcpy(values, s->values, count * sizeof *values);
+    return PH_OK;
+}
+
 static ph_err copy_steps(struct ph_plan *plan, const struct ph_prog *p)
 {
+    ph_err ret = PH_OK;
     plan->steps = ph_new(plan, struct ph_step, p->step_count + 1);
     plan->place = ph_new(plan, struct ph_place, p->value_count + 1);
     plan->span = ph_new(plan, struct ph_span, p->value_count + 1);
@@ -39,9 +49,11 @@ static ph_err copy_steps(struct ph_plan *plan, const struct ph_prog *p)
         plan->steps[i] = p->steps[i];
         plan->steps[i].name = ph_tree_text(plan, p->steps[i].name, strlen(p->steps[i].name));
         if (!plan->steps[i].name) return PH_ENOMEM;
+        if (plan->steps[i].values) PH_TRY(copy_values(plan, &plan->steps[i]));
         plan->flops += p->steps[i].flops;
     }
-    return PH_OK;
+fail:
+    return ret;
 }
 
 static ph_err copy_ports(struct ph_plan *plan, const struct ph_prog *p)
@@ -70,13 +82,13 @@ static void find_roots(struct ph_plan *plan)
 static bool passes_on(enum ph_op op)
 {
     return op == PH_OP_GEGLU || op == PH_OP_UPSAMPLE || op == PH_OP_CONCAT ||
-           op == PH_OP_SLICE || op == PH_OP_REPEAT;
+           op == PH_OP_SLICE || op == PH_OP_REPEAT || op == PH_OP_SPREAD || op == PH_OP_STRETCH;
 }
 
 static bool may_narrow(enum ph_op op) // as a producer
 {
     return op != PH_OP_INPUT && op != PH_OP_STATE && op != PH_OP_PARAM && op != PH_OP_VIEW &&
-           op != PH_OP_SINUSOID && op != PH_OP_TO_PIXELS;
+           op != PH_OP_CONSTANT && op != PH_OP_SINUSOID && op != PH_OP_TO_PIXELS;
 }
 
 // Backwards over the steps: a value is wide when somebody needs it as f32.

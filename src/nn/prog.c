@@ -381,6 +381,12 @@ ph_val ph_conv2d(struct ph_prog *p, ph_val x, const char *name, struct ph_conv c
 
 ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags)
 {
+    return ph_linear_rows(p, x, name, 0, 0, flags);
+}
+
+ph_val ph_linear_rows(struct ph_prog *p, ph_val x, const char *name, int64_t first,
+                      int64_t count, int flags)
+{
     if (!ready(p, name, x)) return PH_NONE;
     struct ph_value v = p->values[x];
     if (v.rank != 2 && v.rank != 3) {
@@ -400,9 +406,41 @@ ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags)
     }
     struct ph_step step = { .op = PH_OP_LINEAR, .inputs = 1, .in = { x }, .weight = w };
     if (!(flags & PH_NO_BIAS)) step.bias = need_vector(p, name, ".bias", k[0]);
-    v.dim[v.rank - 1] = k[0];
+    if (!broken(p) && (first < 0 || count < 0 || first > k[0] - count))
+        ph_prog_fail(p, PH_EINVAL, "%s: rows %lld and %lld more of %lld", name,
+                     (long long) first, (long long) count, (long long) k[0]);
+    step.first_row = first;
+    step.rows = count == k[0] ? 0 : count;
+    v.dim[v.rank - 1] = count ? count : k[0];
     step.flops = flops_of(v.rank, v.dim, 2.0 * (double) k[1]);
     return record(p, step, name, PH_F32, v.rank, v.dim);
+}
+
+ph_val ph_conv_up(struct ph_prog *p, ph_val x, const char *name)
+{
+    if (!ready(p, name, x) || !has_rank(p, name, x, 4, "[n, c, h, w]")) return PH_NONE;
+    const struct ph_weight *w = need(p, name, ".weight");
+    if (!w) return PH_NONE;
+    int64_t in[4];
+    memcpy(in, p->values[x].dim, sizeof in);
+    const int64_t *k = w->disk.dim;
+    if (w->disk.rank != 4 || k[0] != in[1] || k[2] != k[3]) {
+        char shape[96];
+        ph_prog_fail(p, PH_EFORMAT, "%s: %s.weight is %s, expected [%lld, out, k, k]", w->file,
+                     name, ph_tensor_shape(&w->disk, shape, sizeof shape), (long long) in[1]);
+        return PH_NONE;
+    }
+    struct ph_step step = { .op = PH_OP_LINEAR, .inputs = 1, .weight = w, .turned = true };
+    step.bias = need_vector(p, name, ".bias", k[1]);
+    step.in[0] = ph_tokens(p, x);
+    int64_t rows[3] = { in[0], in[2] * in[3], k[1] * k[2] * k[3] };
+    step.flops = flops_of(3, rows, 2.0 * (double) k[0]);
+    ph_val y = record(p, step, name, PH_F32, 3, rows);
+    struct ph_step places = {
+        .op = PH_OP_SPREAD, .inputs = 1, .in = { y }, .groups = (int) k[2]
+    };
+    return record(p, places, NULL, PH_F32, 4,
+                  (int64_t[]){ in[0], k[1], k[2] * in[2], k[3] * in[3] });
 }
 
 ph_val ph_group_norm(struct ph_prog *p, ph_val x, const char *name, int groups, float eps)
@@ -600,6 +638,33 @@ ph_val ph_image(struct ph_prog *p, ph_val x, int h, int w)
     return view(p, x, 4, (int64_t[]){ d[0], d[2], h, w });
 }
 
+ph_val ph_reshape(struct ph_prog *p, ph_val x, int rank, const int64_t *dim)
+{
+    if (!ready(p, "reshape", x)) return PH_NONE;
+    const struct ph_value *v = &p->values[x];
+    if (v->rank == 4 || rank < 1 || rank > 3 ||
+        ph_count(v->rank, v->dim) != ph_count(rank, dim)) {
+        wrong_shape(p, "reshape", x, "as many elements, and no picture");
+        return PH_NONE;
+    }
+    return view(p, x, rank, dim);
+}
+
+ph_val ph_constant(struct ph_prog *p, const char *name, int rank, const int64_t *dim,
+                   const float *data)
+{
+    struct ph_step step = { .op = PH_OP_CONSTANT };
+    ph_val x = record(p, step, name, PH_F32, rank, dim);
+    if (x == PH_NONE) return x;
+    size_t count = (size_t) ph_count(rank, dim);
+    float *values = ph_new(p, float, count);
+    if (!values)
+        ph_prog_fail(p, PH_ENOMEM, "out of memory");
+    else
+        p->steps[p->values[x].step].values = memcpy(values, data, count * sizeof *values);
+    return x;
+}
+
 ph_val ph_concat(struct ph_prog *p, int axis, ph_val a, ph_val b)
 {
     if (!ready(p, "concat", a) || !ready(p, "concat", b)) return PH_NONE;
@@ -640,6 +705,45 @@ ph_val ph_upsample(struct ph_prog *p, ph_val x, int h, int w)
     if (d[2] == h && d[3] == w) return x;
     struct ph_step step = { .op = PH_OP_UPSAMPLE, .inputs = 1, .in = { x } };
     return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
+}
+
+ph_val ph_stretch(struct ph_prog *p, ph_val x, int h, int w)
+{
+    if (!ready(p, "stretch", x) || !has_rank(p, "stretch", x, 4, "[n, c, h, w]"))
+        return PH_NONE;
+    const int64_t *d = p->values[x].dim;
+    if (d[2] == h && d[3] == w) return x;
+    struct ph_step step = { .op = PH_OP_STRETCH, .inputs = 1, .in = { x } };
+    return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
+}
+
+ph_val ph_bicubic(struct ph_prog *p, ph_val x, int h, int w, float scale_y, float scale_x)
+{
+    if (!ready(p, "bicubic", x) || !has_rank(p, "bicubic", x, 4, "[n, c, h, w]"))
+        return PH_NONE;
+    if (!(scale_y > 0 && scale_x > 0))
+        ph_prog_fail(p, PH_EINVAL, "bicubic: scales of %g and %g", (double) scale_y,
+                     (double) scale_x);
+    const int64_t *d = p->values[x].dim;
+    struct ph_step step = {
+        .op = PH_OP_BICUBIC, .inputs = 1, .in = { x }, .scale = scale_y, .offset = scale_x
+    };
+    return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
+}
+
+ph_val ph_rotary(struct ph_prog *p, ph_val x, ph_val table, int heads)
+{
+    if (!ready(p, "rotary", x) || !ready(p, "rotary", table)) return PH_NONE;
+    const struct ph_value *v = &p->values[x], *t = &p->values[table];
+    bool fits = v->rank == 3 && t->rank == 2 && heads > 0 && v->dim[2] % (4 * heads) == 0;
+    if (!fits || t->dim[0] != v->dim[1] || t->dim[1] != v->dim[2] / heads) {
+        wrong_shape(p, "rotary", table, "[t, d] of x [n, t, heads d], d in fours");
+        return PH_NONE;
+    }
+    struct ph_step step = {
+        .op = PH_OP_ROTARY, .inputs = 2, .in = { x, table }, .groups = heads
+    };
+    return record_like(p, step, NULL, x);
 }
 
 ph_val ph_repeat(struct ph_prog *p, ph_val x, int64_t n)
@@ -730,11 +834,12 @@ void ph_prog_trace(const struct ph_prog *p, uint64_t *used)
 const char *ph_op_name(enum ph_op op)
 {
     static const char *const names[PH_OP_COUNT] = {
-        "input",      "state",  "param",    "conv", "linear",   "group_norm",
-        "layer_norm", "attend", "activate", "add",  "mul",      "affine",
-        "axpby",      "clamp",  "geglu",    "view", "concat",   "slice",
-        "upsample",   "repeat", "embed",    "pick", "sinusoid", "from_pixels",
-        "to_pixels",  "copy",
+        "input",      "state",    "param",    "conv",    "linear",   "group_norm",
+        "layer_norm", "attend",   "activate", "add",     "mul",      "affine",
+        "axpby",      "clamp",    "geglu",    "view",    "concat",   "slice",
+        "upsample",   "repeat",   "embed",    "pick",    "sinusoid", "from_pixels",
+        "to_pixels",  "constant", "spread",   "stretch", "bicubic",  "rotary",
+        "copy",
     };
     return names[op];
 }

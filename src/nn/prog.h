@@ -90,6 +90,13 @@ struct ph_conv {
 ph_val ph_conv2d(struct ph_prog *p, ph_val x, const char *name, struct ph_conv conv);
 // "name.weight" [out, in], also stored as a 1x1 convolution [out, in, 1, 1]. x [..., in].
 ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags);
+// Rows [first, first + count) of that layer alone: queries of a matrix that is stored with keys and
+// values.
+ph_val ph_linear_rows(struct ph_prog *p, ph_val x, const char *name, int64_t first,
+                      int64_t count, int flags);
+// Transposed convolution whose stride is its kernel k: "name.weight" [in, out, k, k].
+// x [n, in, h, w] -> [n, out, k h, k w]: one product, and each pixel's outputs to their places.
+ph_val ph_conv_up(struct ph_prog *p, ph_val x, const char *name);
 // "name.weight", "name.bias" [c]. x [n, c, h, w] or [n, t, c]; statistics over c/groups and space.
 ph_val ph_group_norm(struct ph_prog *p, ph_val x, const char *name, int groups, float eps);
 // Over the last axis. name NULL = without weight and bias.
@@ -105,6 +112,11 @@ struct ph_attention {
 };
 // q [n, t, c]; k, v [n, s, c]. softmax(q k' * scale) v for each head; scores are never stored.
 ph_val ph_attend(struct ph_prog *p, ph_val q, ph_val k, ph_val v, struct ph_attention a);
+
+// Turns pairs of channels by an angle of their token (RoPE in two dimensions). x [n, t, c] of heads
+// of d = c / heads channels; table [t, d]: cosines of d/4 angles for the first half of a head's
+// channels and of d/4 for the second, then their sines. In a half, channel i pairs with i + d/4.
+ph_val ph_rotary(struct ph_prog *p, ph_val x, ph_val table, int heads);
 
 // ------------------------------------------------------------------------- elementwise
 ph_val ph_activate(struct ph_prog *p, ph_val x, enum ph_act act);
@@ -122,10 +134,20 @@ ph_val ph_clamp(struct ph_prog *p, ph_val x, float low, float high);
 // ------------------------------------------------------------------------- shape
 ph_val ph_tokens(struct ph_prog *p, ph_val x);              // [n, c, h, w] -> [n, h w, c]
 ph_val ph_image(struct ph_prog *p, ph_val x, int h, int w); // and back
+// As many elements in another shape, in the order of memory: tokens and vectors, no pictures.
+ph_val ph_reshape(struct ph_prog *p, ph_val x, int rank, const int64_t *dim);
+// Numbers that the model's size gives (tables of angles); copied. Pictures as [n, c, h, w].
+ph_val ph_constant(struct ph_prog *p, const char *name, int rank, const int64_t *dim,
+                   const float *data);
 ph_val ph_concat(struct ph_prog *p, int axis, ph_val a, ph_val b);
 ph_val ph_slice(struct ph_prog *p, ph_val x, int axis, int64_t first, int64_t count);
 ph_val ph_upsample(struct ph_prog *p, ph_val x, int h,
-                   int w);                                // nearest: src = floor(dst * in/out)
+                   int w); // nearest: src = floor(dst * in/out)
+// Bilinear, corners on corners: src = dst (in - 1)/(out - 1), 0 where out is 1. x [n, c, h, w].
+ph_val ph_stretch(struct ph_prog *p, ph_val x, int h, int w);
+// Bicubic (a = -0.75), borders repeated: src = (dst + 0.5)/scale - 0.5, whatever h and w are; for
+// tables of positions, so without a quick kernel.
+ph_val ph_bicubic(struct ph_prog *p, ph_val x, int h, int w, float scale_y, float scale_x);
 ph_val ph_repeat(struct ph_prog *p, ph_val x, int64_t n); // [1, ...] -> [n, ...]
 // x [n, t, c], index [n] (I32) -> [n, c]: the token at that place.
 ph_val ph_pick(struct ph_prog *p, ph_val x, ph_val index);

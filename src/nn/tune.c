@@ -40,9 +40,10 @@ static void describe(char *text, size_t size, const struct ph_plan *plan,
     for (int i = 0; i < x->rank; i++)
         n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ',
                       (long long) x->dim[i]);
-    for (int i = 0; s->weight && i < s->weight->disk.rank; i++)
-        n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ',
-                      (long long) s->weight->disk.dim[i]);
+    int64_t w[4];
+    if (s->weight) ph_step_window(s, w);
+    for (int i = 0; s->weight && i < (s->op == PH_OP_CONV ? 4 : 2); i++)
+        n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ', (long long) w[i]);
     snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d on %s, %s", s->conv.stride,
              s->act, s->residual != PH_NONE, ph_cpu_model(cpu, sizeof cpu), ph_cpu_level());
 }

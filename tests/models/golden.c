@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // golden DIR...   compares the engine with recorded outputs of the reference implementations.
 //   DIR: a case folder, or a folder with case folders below it; "01_taesd" is looked for in
-//   $PH_GOLDEN/diffusion/cases too
+//   $PH_GOLDEN/diffusion/cases and in $PH_GOLDEN too
 //   --precision f32|bf16|i8|q4 (f32)   --device SPEC ("cpu")   --json   --quiet (failures only)
 //   --tap: the verdict as one test case on stdout, everything else on stderr
 // Exits with 1 beyond a tolerance, 77 when no case could be run, 2 on wrong usage.
@@ -28,6 +28,7 @@ static const struct golden_kind *const kinds[] = {
     &golden_pipeline,
     &golden_similar,
     &golden_blend,
+    &golden_depth,
 };
 // clang-format on
 
@@ -300,6 +301,8 @@ static void run_dir(const struct golden_options *options, const char *dir,
     char path[4096];
     const char *golden = getenv("PH_GOLDEN");
     snprintf(path, sizeof path, "%s/diffusion/cases/%s", golden ? golden : "", dir);
+    if (access(path, F_OK) != 0)
+        snprintf(path, sizeof path, "%s/%s", golden ? golden : "", dir);
     int before = totals->cases + totals->skipped + totals->failed;
     walk(options, access(dir, F_OK) != 0 && golden ? path : dir, DEPTH, totals);
     if (totals->cases + totals->skipped + totals->failed == before)

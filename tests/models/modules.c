@@ -29,6 +29,9 @@ static const struct fact facts[] = {
     { "clip-l",                    0, 123.06e6,   5e-5, {   13.3,      0,     0 } },
     { "openclip-h",                0, 340.39e6,   5e-5, {   45.1,      0,     0 } },
     { "openclip-bigg",             0, 694.66e6,   5e-5, {   97.9,      0,     0 } },
+    // Those that its outputs need; sides are rounded up to fourteens (518, 392, 266).
+    { "depth-anything-v2-small",   0, 24710849,   0,    {      0,      0,     0 } },
+    { "da3-small",                 0, 26179819,   0,    {      0,      0,     0 } },
 };
 // clang-format on
 #define FACTS (sizeof facts / sizeof *facts)
@@ -111,6 +114,20 @@ static const struct wrong wrongs[] = {
     { "tiny-vae", "UpDecoderBlock2D", "AttnUpDecoderBlock2D", "up_block_types", "AttnUpDecoderBlock2D" },
     { "tiny-clip", "\"num_attention_heads\": 2", "\"num_attention_heads\": 3", "num_attention_heads", "divide 16" },
     { "tiny-taef2", "\"latent_channels\": 6,", "", "latent_channels", "required" },
+    { "tiny-da2", "DepthAnythingForDepthEstimation", "DPTForDepthEstimation", "architectures", "DPTForDepthEstimation" },
+    { "tiny-da2", "\"backbone_config\"", "\"backbone\"", "backbone_config", "DINOv2" },
+    { "tiny-da2", "\"dinov2\"", "\"swin\"", "model_type", "swin" },
+    { "tiny-da2", "\"hidden_size\": 16", "\"hidden_size\": 17", "num_attention_heads", "17 channels" },
+    { "tiny-da2", "[1, 2, 3, 4]", "[1, 2, 3, 5]", "out_layers", "block 4 of 4" },
+    { "tiny-da2", "[1, 2, 3, 4]", "[1, 2, 3]", "out_indices", "reads 4" },
+    { "tiny-da2", "[8, 8, 16, 16]", "[8, 8, 16]", "neck_hidden_sizes", "4 levels" },
+    { "tiny-da2", "\"patch_size\": 14", "\"patch_size\": 16", "patch_size", "14" },
+    { "tiny-da2", "\"relative\"", "\"absolute\"", "depth_estimation_type", "absolute" },
+    { "tiny-da2", "\"max_depth\": 1", "\"max_depth\": -1", "max_depth", "-1" },
+    { "tiny-da3", "\"vits\"", "\"vitg\"", "name", "vitg" },
+    { "tiny-da3", "da3-small", "other-small", "_class_name", "which model" },
+    { "tiny-da3", "\"num_heads\": 2", "\"num_heads\": 3", "num_attention_heads", "fours" },
+    { "tiny-da3", "[8, 8, 16, 16]", "[8, 8, 16, 18]", "out_channels", "18" },
 };
 // clang-format on
 
@@ -150,7 +167,7 @@ TEST(a_folder_without_a_config_says_so)
 // ------------------------------------------------------------------------------ weights
 static const char *const tiny[] = { "tiny-unet",  "tiny-unet-sdxl", "tiny-controlnet",
                                     "tiny-taesd", "tiny-vae",       "tiny-clip",
-                                    "tiny-taef2" };
+                                    "tiny-taef2", "tiny-da2",       "tiny-da3" };
 #define TINY ((int) (sizeof tiny / sizeof *tiny))
 
 TEST(random_weights_of_every_class_open_and_agree_with_their_config)

@@ -425,7 +425,102 @@ static void upsample_run(const struct ph_step *step, const struct ph_run *run)
 }
 MOVE(PH_OP_UPSAMPLE, upsample)
 
+// ------------------------------------------------------------------------------ resampling
+struct tap {
+    int64_t at, next;
+    float share; // of next
+};
+
+static struct tap tap_of(int64_t i, int64_t in, int64_t out)
+{
+    double src = out > 1 ? (double) i * (double) (in - 1) / (double) (out - 1) : 0;
+    struct tap t = { .at = (int64_t) src };
+    if (t.at > in - 1) t.at = in - 1;
+    t.next = t.at + 1 < in ? t.at + 1 : t.at;
+    t.share = (float) (src - (double) t.at);
+    return t;
+}
+
+static void stretch_rows(void *arg, long first, long last)
+{
+    const struct job *j = arg;
+    const struct ph_place *x = input(j, 0), *y = output(j);
+    int64_t c = y->dim[1], h = y->dim[2], w = y->dim[3];
+    for (int64_t r = first; r < last; r++) {
+        struct tap v = tap_of(r % h, x->dim[2], h);
+        int64_t top = (r / h * x->dim[2] + v.at) * x->dim[3];
+        int64_t low = (r / h * x->dim[2] + v.next) * x->dim[3];
+        for (int64_t i = 0; i < w; i++) {
+            struct tap u = tap_of(i, x->dim[3], w);
+            const void *from[4] = { ph_place_at(x, (top + u.at) * c),
+                                    ph_place_at(x, (top + u.next) * c),
+                                    ph_place_at(x, (low + u.at) * c),
+                                    ph_place_at(x, (low + u.next) * c) };
+            float p = 1 - v.share, q = v.share;
+            float share[4] = { p * (1 - u.share), p * u.share, q * (1 - u.share), q * u.share };
+            ops()->mix(x->dtype, from, share, y->dtype, ph_place_at(y, (r * w + i) * c), c);
+        }
+    }
+}
+
+static void stretch_run(const struct ph_step *step, const struct ph_run *run)
+{
+    struct job j = { step, run, 0 };
+    const struct ph_place *y = &run->place[step->out];
+    ph_parallel_range(y->dim[0] * y->dim[2], 1 + LEAST / (y->dim[3] * y->dim[1]), stretch_rows,
+                      &j);
+}
+KERNEL(PH_OP_STRETCH, stretch, "vector")
+
+// (pixel, ky) becomes (row y k + ky, columns x k ..).
+static void spread_rows(void *arg, long first, long last)
+{
+    const struct job *j = arg;
+    const struct ph_place *x = input(j, 0), *y = output(j);
+    int64_t k = j->step->groups, w = y->dim[3] / k, n = k * y->dim[1];
+    for (int64_t r = first; r < last; r++)
+        for (int64_t i = 0; i < w; i++)
+            move(y, (r * w + i) * n, x, ((r / k * w + i) * k + r % k) * n, n);
+}
+
+static void spread_run(const struct ph_step *step, const struct ph_run *run)
+{
+    struct job j = { step, run, 0 };
+    const struct ph_place *y = &run->place[step->out];
+    ph_parallel_range(y->dim[0] * y->dim[2], 1 + LEAST / (y->dim[3] * y->dim[1]), spread_rows,
+                      &j);
+}
+MOVE(PH_OP_SPREAD, spread)
+
+static void rotary_tokens(void *arg, long first, long last)
+{
+    const struct job *j = arg;
+    const struct ph_place *x = input(j, 0), *y = output(j);
+    int64_t c = x->dim[2], d = c / j->step->groups;
+    for (int64_t t = first; t < last; t++)
+        ops()->rotary(x->dtype, ph_place_at(x, t * c),
+                      (const float *) input(j, 1)->data + t % x->dim[1] * d, y->dtype,
+                      ph_place_at(y, t * c), j->step->groups, d);
+}
+
+static void rotary_run(const struct ph_step *step, const struct ph_run *run)
+{
+    struct job j = { step, run, 0 };
+    const struct ph_place *x = &run->place[step->in[0]];
+    ph_parallel_range(x->dim[0] * x->dim[1], 1 + LEAST / x->dim[2], rotary_tokens, &j);
+}
+
+static double rotary_fits(const struct ph_step *step, const struct ph_place *place,
+                          enum ph_precision precision)
+{
+    return place[step->in[1]].dtype == PH_F32 ? fits(step, place, precision) : 0;
+}
+
+static const struct ph_kernel rotary = {
+    PH_OP_ROTARY, "vector", rotary_fits, NULL, rotary_run, NULL,
+};
+
 const struct ph_kernel *const ph_cpu_chain[] = {
-    &activate,  &affine, &clamp,  &add,    &mul,   &axpby,    &geglu, &from_pixels,
-    &to_pixels, &copy,   &repeat, &concat, &slice, &upsample, NULL,
+    &activate, &affine, &clamp,  &add,   &mul,      &axpby,   &geglu,  &from_pixels, &to_pixels,
+    &copy,     &repeat, &concat, &slice, &upsample, &stretch, &spread, &rotary,      NULL,
 };

@@ -26,6 +26,12 @@ struct ph_chain_ops {
     // Rows of 2 f to rows of f.
     void (*geglu)(enum ph_dtype in, const void *x, enum ph_dtype out, void *y, int64_t rows,
                   int64_t f);
+    // Four rows of c numbers, weighted.
+    void (*mix)(enum ph_dtype in, const void *const x[4], const float w[4], enum ph_dtype out,
+                void *y, int64_t c);
+    // `heads` heads of d channels of one token, turned by its row of the table (ph_rotary).
+    void (*rotary)(enum ph_dtype in, const void *x, const float *table, enum ph_dtype out,
+                   void *y, int heads, int64_t d);
     // n numbers to bytes: 255 (scale x + offset), to nearest even, clamped; NaN is 0.
     void (*bytes)(enum ph_dtype in, const void *x, uint8_t *y, int64_t n, float scale,
                   float offset);

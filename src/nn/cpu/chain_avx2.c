@@ -2,5 +2,5 @@
 #include "nn/cpu/chain_vec.h"
 
 const struct ph_chain_ops ph_chain_avx2 = {
-    activate, affine, clamp, blend, product, spread, geglu, bytes,
+    activate, affine, clamp, blend, product, spread, geglu, mix, rotary, bytes,
 };

@@ -171,6 +171,55 @@ static void geglu(enum ph_dtype in, const void *x, enum ph_dtype out, void *y, i
     TYPES(in, out, geglu_of, x, y, rows, f);
 }
 
+// ------------------------------------------------------------------------------ of four
+V_INLINE void mix_of(enum ph_dtype in, enum ph_dtype out, const void *const x[4], vf a, vf b,
+                     vf c, vf d, void *y, int64_t n)
+{
+    EACH(n,
+         v_put(out, y, i,
+               v_fma(v_get(in, x[0], i), a,
+                     v_fma(v_get(in, x[1], i), b,
+                           v_fma(v_get(in, x[2], i), c, v_get(in, x[3], i) * d)))),
+         v_put_m(out, y, i, m,
+                 v_fma(v_get_m(in, x[0], i, m), a,
+                       v_fma(v_get_m(in, x[1], i, m), b,
+                             v_fma(v_get_m(in, x[2], i, m), c, v_get_m(in, x[3], i, m) * d)))));
+}
+
+static void mix(enum ph_dtype in, const void *const x[4], const float w[4], enum ph_dtype out,
+                void *y, int64_t c)
+{
+    TYPES(in, out, mix_of, x, v_set(w[0]), v_set(w[1]), v_set(w[2]), v_set(w[3]), y, c);
+}
+
+// ------------------------------------------------------------------------------ rotary
+V_INLINE void turn_of(enum ph_dtype in, enum ph_dtype out, const void *x, const float *cosine,
+                      const float *sine, void *y, int64_t at, int64_t q)
+{
+    for (int64_t i = 0; i < q; i += VF) {
+        vm m = v_first(q - i);
+        vf a = v_get_m(in, x, at + i, m), b = v_get_m(in, x, at + q + i, m);
+        vf c = v_load_m(cosine + i, m), s = v_load_m(sine + i, m);
+        v_put_m(out, y, at + i, m, a * c - b * s);
+        v_put_m(out, y, at + q + i, m, b * c + a * s);
+    }
+}
+
+V_INLINE void rotary_of(enum ph_dtype in, enum ph_dtype out, const void *x, const float *table,
+                        void *y, int heads, int64_t d)
+{
+    for (int64_t e = 0; e < 2 * heads; e++) {
+        const float *cosine = table + e % 2 * (d / 4);
+        turn_of(in, out, x, cosine, cosine + d / 2, y, e * (d / 2), d / 4);
+    }
+}
+
+static void rotary(enum ph_dtype in, const void *x, const float *table, enum ph_dtype out,
+                   void *y, int heads, int64_t d)
+{
+    TYPES(in, out, rotary_of, x, table, y, heads, d);
+}
+
 // ------------------------------------------------------------------------------ bytes
 V_INLINE void store_bytes(uint8_t *y, vf x, int64_t n)
 {

@@ -24,7 +24,7 @@ static ph_err make_pack(void *arg, const struct ph_step *step, void *data, size_
     const struct ph_few *f = arg;
     float *w = malloc(size), *out = data;
     if (!w) return PH_ENOMEM;
-    ph_err ret = ph_weights_read(step->set, step->weight, 0, (int64_t) (size / sizeof *w), w);
+    ph_err ret = ph_step_weight(step, 0, (int64_t) (size / sizeof *w), w);
     int window = f->k * f->k;
     for (int ky = 0; ret >= 0 && ky < f->k; ky++)
         for (int64_t c = 0; c < f->c; c += PH_FEW_LANES)

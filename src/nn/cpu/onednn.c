@@ -61,8 +61,9 @@ struct shape {
 static struct shape shape_of(const struct ph_step *step, const struct ph_place *place)
 {
     const struct ph_place *x = &place[step->in[0]], *y = &place[step->out];
-    const struct ph_tensor *w = &step->weight->disk;
-    struct shape s = { .outputs = w->dim[0], .inputs = w->dim[1], .kh = 1, .kw = 1 };
+    int64_t w[4];
+    ph_step_window(step, w);
+    struct shape s = { .outputs = w[0], .inputs = w[1], .kh = 1, .kw = 1 };
     s.product = step->op == PH_OP_LINEAR;
     s.rows = y->count / s.outputs;
     if (!s.product) {
@@ -71,8 +72,8 @@ static struct shape shape_of(const struct ph_step *step, const struct ph_place *
         s.w = x->dim[3];
         s.oh = y->dim[2];
         s.ow = y->dim[3];
-        s.kh = w->dim[2];
-        s.kw = w->dim[3];
+        s.kh = w[2];
+        s.kw = w[3];
         const struct ph_conv *c = &step->conv;
         s.product = s.kh == 1 && s.kw == 1 && c->stride <= 1 &&
                     !(c->top | c->left | c->bottom | c->right);
@@ -116,7 +117,7 @@ static bool panels_of(const dnnl_memory_desc_t *d, struct ph_panels *p)
 }
 
 // ------------------------------------------------------------------------------ packing
-enum { ROW_STEP = 64 }; // outputs at once: a multiple of every block of outputs
+enum { ROW_STEP = 64 }; // about so many outputs at once
 
 struct packing {
     const struct shape *shape;
@@ -128,12 +129,22 @@ struct packing {
     int64_t first, count, failed;
 };
 
+// Whole blocks of outputs, as many as make the step; blocks of 48 there are too.
+static int64_t row_step(const struct shape *s, const dnnl_memory_desc_t *d)
+{
+    const dnnl_blocking_desc_t *b = &d->format_desc.blocking;
+    int64_t block = 1;
+    for (int i = 0; i < b->inner_nblks; i++)
+        if (b->inner_idxs[i] == (s->product ? 1 : 0)) block *= b->inner_blks[i];
+    return (ROW_STEP + block - 1) / block * block;
+}
+
 static void read_rows(void *arg, long first, long last)
 {
     struct packing *p = arg;
     int64_t window = p->shape->window;
-    if (ph_weights_read(p->step->set, p->step->weight, (p->first + first) * window,
-                        (last - first) * window, p->rows + first * window) < 0)
+    if (ph_step_weight(p->step, (p->first + first) * window, (last - first) * window,
+                       p->rows + first * window) < 0)
         __atomic_store_n(&p->failed, 1, __ATOMIC_RELAXED);
 }
 
@@ -198,9 +209,10 @@ static ph_err pack_floats(struct packing *p, const dnnl_memory_desc_t *want, voi
                           struct ph_fault *fault)
 {
     const struct shape *s = p->shape;
+    int64_t step = row_step(s, want);
     for (p->first = 0; p->first < s->outputs; p->first += p->count) {
         int64_t left = s->outputs - p->first;
-        p->count = left < ROW_STEP ? left : ROW_STEP;
+        p->count = left < step ? left : step;
         ph_parallel_range(p->count, 1, read_rows, p);
         if (p->failed) return read_failed(p->step, fault);
         dnnl_memory_desc_t from = file_desc(s, p->count, dnnl_f32), to;
@@ -252,7 +264,8 @@ static ph_err make_pack(void *arg, const struct ph_step *step, void *data, size_
     struct packing *p = arg;
     const struct shape *s = p->shape;
     enum ph_precision kind = p->layer->kind;
-    p->rows = malloc((size_t) (ROW_STEP * s->window) * sizeof(float));
+    int64_t most = row_step(s, &p->layer->weight_desc);
+    p->rows = malloc((size_t) (most * s->window) * sizeof(float));
     if (kind == PH_PRECISION_I8) p->bytes = malloc((size_t) (s->outputs * s->window));
     ph_err ret = PH_ENOMEM;
     if (p->rows && (p->bytes || kind != PH_PRECISION_I8))

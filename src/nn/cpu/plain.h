@@ -77,6 +77,7 @@ extern const struct ph_kernel ph_plain_activate, ph_plain_add, ph_plain_mul, ph_
     ph_plain_axpby, ph_plain_clamp, ph_plain_geglu, ph_plain_sinusoid;
 extern const struct ph_kernel ph_plain_param, ph_plain_view, ph_plain_copy, ph_plain_concat,
     ph_plain_slice, ph_plain_upsample, ph_plain_repeat, ph_plain_embed, ph_plain_pick,
-    ph_plain_from_pixels, ph_plain_to_pixels;
+    ph_plain_from_pixels, ph_plain_to_pixels, ph_plain_constant, ph_plain_spread,
+    ph_plain_stretch, ph_plain_bicubic, ph_plain_rotary;
 
 #endif

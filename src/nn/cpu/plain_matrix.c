@@ -20,13 +20,9 @@ struct layer {
 
 static struct layer layer_of(const struct ph_step *step)
 {
-    const struct ph_tensor *w = &step->weight->disk;
-    struct layer l = { w->dim[0], w->dim[1], 1, 1 };
-    if (w->rank == 4) {
-        l.kh = w->dim[2];
-        l.kw = w->dim[3];
-    }
-    return l;
+    int64_t w[4];
+    ph_step_window(step, w);
+    return (struct layer){ w[0], w[1], w[2], w[3] };
 }
 
 static int64_t panels(const struct layer *l)
@@ -44,7 +40,7 @@ static ph_err make_panels(void *arg, const struct ph_step *step, void *data, siz
     ph_err err = PH_OK;
     memset(data, 0, size);
     for (int64_t o = 0; o < l->out && !err; o++) {
-        err = ph_weights_read(step->set, step->weight, o * row, row, values);
+        err = ph_step_weight(step, o * row, row, values);
         float *to = panel + o / PANEL * row * PANEL + o % PANEL;
         for (int64_t i = 0; i < l->in && !err; i++)
             for (int64_t t = 0; t < taps; t++)
@@ -229,7 +225,7 @@ static void linear_run(const struct ph_step *step, const struct ph_run *run)
 {
     struct job j = { step, run };
     const struct ph_place *x = &run->place[step->in[0]];
-    int64_t rows = x->count / step->weight->disk.dim[1];
+    int64_t rows = x->count / layer_of(step).in;
     ph_slots_run(run, (rows + BLOCK - 1) / BLOCK, each_of(step), linear_block, &j);
 }
 

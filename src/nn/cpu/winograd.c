@@ -130,7 +130,7 @@ static void pack_block(void *arg, int block)
     int64_t row = l->g.c * 9, first = (int64_t) block * PH_WINO_COLS;
     int64_t left = l->g.outputs - first, count = left < PH_WINO_COLS ? left : PH_WINO_COLS;
     float *w = malloc((size_t) (count * row) * sizeof(float));
-    if (w && ph_weights_read(p->step->set, p->step->weight, first * row, count * row, w) >= 0)
+    if (w && ph_step_weight(p->step, first * row, count * row, w) >= 0)
         l->ops->weights(w, l->g.c, (int) count, p->out + block * l->panel * l->ops->points);
     else
         __atomic_store_n(&p->failed, 1, __ATOMIC_RELAXED);
