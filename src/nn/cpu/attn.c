@@ -82,7 +82,7 @@ static struct ph_attn_shape shape_of(const struct ph_step *step, const struct ph
     s.d = (int) (s.c / s.heads);
     s.rows = rows_of(&s, threads);
     int bytes = s.d * (bf16 ? 2 : 4);
-    s.tile = bytes <= 128 ? 256 : bytes <= 320 ? 128 : 64;
+    s.tile = bytes <= 80 ? 192 : bytes <= 128 ? 256 : bytes <= 320 ? 128 : 64;
     return s;
 }
 

@@ -18,6 +18,7 @@
 
 struct work {   // the piece, cut up
     int dq, dv; // d up to a multiple of 2 and of 16
+    bool half;  // of the last vector of values only 8 are used: it holds them twice
     uint16_t *q, *k, *v, *p;
     float *s, *o, *sum, *max, *row;
 };
@@ -27,6 +28,7 @@ static size_t cut(const struct ph_attn_shape *h, char *at, struct work *w)
     size_t dq = (size_t) (h->d + 1) / 2 * 2, dv = (size_t) (h->d + 15) / 16 * 16;
     size_t rows = (size_t) h->rows, tile = (size_t) h->tile, used = 0;
     *w = (struct work){ .dq = (int) dq, .dv = (int) dv };
+    w->half = h->d <= 40 && (h->d - 1) % 16 < 8;
 #define TAKE(field, n)                                                                         \
     do {                                                                                       \
         w->field = (void *) (at + used);                                                       \
@@ -157,16 +159,24 @@ static void pack_values(const struct ph_attn_unit *u, const struct work *w, int6
         const void *a = n0 ? row_of(u->v, at, h->d, w->row) : w->row;
         const void *b = n1 ? row_of(u->v, at + h->c, h->d, w->row + w->dv) : w->row;
         uint16_t *to = w->v + (int64_t) j * w->dv;
-        for (int e = 0; e < w->dv; e += 32) {
-            __m512i x = load32(type_of(u->v), a, e, n0), y = load32(type_of(u->v), b, e, n1);
-            _mm512_store_si512(to + e * 2, _mm512_permutex2var_epi16(x, low, y));
-            if (e + 16 < w->dv)
-                _mm512_store_si512(to + e * 2 + 32, _mm512_permutex2var_epi16(x, high, y));
+        for (int e = 0; e < w->dv; e += 16) {
+            __m512i x = load32(type_of(u->v), a, e / 32 * 32, n0);
+            __m512i y = load32(type_of(u->v), b, e / 32 * 32, n1);
+            __m512i both = _mm512_permutex2var_epi16(x, e % 32 ? high : low, y);
+            if (w->half && e + 16 == w->dv) both = _mm512_shuffle_i64x2(both, both, 0x44);
+            _mm512_store_si512(to + e * 2, both);
         }
     }
 }
 
 // ------------------------------------------------------------------------------ products
+INLINE __m512bh broadcast_pair(const uint16_t *a)
+{
+    int pair;
+    memcpy(&pair, a, sizeof pair);
+    return (__m512bh) _mm512_set1_epi32(pair);
+}
+
 // c[6][16 nv] (+)= a[6][2 pairs] b[pairs][.][2]; lda in elements, ldb and ldc in dwords.
 INLINE void product(int nv, bool add, const uint16_t *a, int64_t lda, const uint16_t *b,
                     int64_t ldb, float *c, int64_t ldc, int64_t pairs)
@@ -183,9 +193,7 @@ INLINE void product(int nv, bool add, const uint16_t *a, int64_t lda, const uint
             x[i] = (__m512bh) _mm512_load_si512(b + (p * ldb + 16 * i) * 2);
         UNROLL
         for (int r = 0; r < MR; r++) {
-            int pair;
-            memcpy(&pair, a + r * lda + 2 * p, sizeof pair);
-            __m512bh y = (__m512bh) _mm512_set1_epi32(pair);
+            __m512bh y = broadcast_pair(a + r * lda + 2 * p);
             UNROLL
             for (int i = 0; i < nv; i++) acc[r][i] = _mm512_dpbf16_ps(acc[r][i], y, x[i]);
         }
@@ -193,6 +201,50 @@ INLINE void product(int nv, bool add, const uint16_t *a, int64_t lda, const uint
     UNROLL
     for (int r = 0; r < MR; r++) UNROLL
     for (int i = 0; i < nv; i++) _mm512_store_ps(c + r * ldc + 16 * i, acc[r][i]);
+}
+
+// The same with 8 more columns, which b has twice in its last vector: two rows share a sum.
+INLINE void product_half(int nv, bool add, const uint16_t *a, int64_t lda, const uint16_t *b,
+                         int64_t ldb, float *c, int64_t ldc, int64_t pairs)
+{
+    __m512 acc[MR][2], two[MR / 2], zero = _mm512_setzero_ps();
+    UNROLL
+    for (int r = 0; r < MR; r++) {
+        float *rest = c + r * ldc + 16 * nv;
+        UNROLL
+        for (int i = 0; i < nv; i++)
+            acc[r][i] = add ? _mm512_load_ps(c + r * ldc + 16 * i) : zero;
+        if (r % 2) continue;
+        __m512 low = _mm512_castps256_ps512(_mm256_load_ps(rest));
+        two[r / 2] = add ? _mm512_insertf32x8(low, _mm256_load_ps(rest + ldc), 1) : zero;
+    }
+    for (int64_t p = 0; p < pairs; p++) {
+        __m512bh x[3];
+        UNROLL
+        for (int i = 0; i <= nv; i++)
+            x[i] = (__m512bh) _mm512_load_si512(b + (p * ldb + 16 * i) * 2);
+        UNROLL
+        for (int r = 0; r < MR; r += 2) {
+            __m512bh y = broadcast_pair(a + r * lda + 2 * p);
+            __m512bh z = broadcast_pair(a + (r + 1) * lda + 2 * p);
+            __asm__("" : "+v"(y), "+v"(z)); // one load each
+            UNROLL
+            for (int i = 0; i < nv; i++) {
+                acc[r][i] = _mm512_dpbf16_ps(acc[r][i], y, x[i]);
+                acc[r + 1][i] = _mm512_dpbf16_ps(acc[r + 1][i], z, x[i]);
+            }
+            y = (__m512bh) _mm512_mask_mov_epi32((__m512i) y, 0xff00, (__m512i) z);
+            two[r / 2] = _mm512_dpbf16_ps(two[r / 2], y, x[nv]);
+        }
+    }
+    UNROLL
+    for (int r = 0; r < MR; r++) {
+        float *rest = c + r * ldc + 16 * nv;
+        UNROLL
+        for (int i = 0; i < nv; i++) _mm512_store_ps(c + r * ldc + 16 * i, acc[r][i]);
+        _mm256_store_ps(rest, r % 2 ? _mm512_extractf32x8_ps(two[r / 2], 1)
+                                    : _mm512_castps512_ps256(two[r / 2]));
+    }
 }
 
 static void product_any(int nv, bool add, const uint16_t *a, int64_t lda, const uint16_t *b,
@@ -210,29 +262,38 @@ static void product_any(int nv, bool add, const uint16_t *a, int64_t lda, const 
     }
 }
 
+static void half_any(int nv, bool add, const uint16_t *a, int64_t lda, const uint16_t *b,
+                     int64_t ldb, float *c, int64_t ldc, int64_t pairs)
+{
+    switch (nv * 2 + add) {
+    case 0: product_half(0, false, a, lda, b, ldb, c, ldc, pairs); break;
+    case 1: product_half(0, true, a, lda, b, ldb, c, ldc, pairs); break;
+    case 2: product_half(1, false, a, lda, b, ldb, c, ldc, pairs); break;
+    case 3: product_half(1, true, a, lda, b, ldb, c, ldc, pairs); break;
+    case 4: product_half(2, false, a, lda, b, ldb, c, ldc, pairs); break;
+    default: product_half(2, true, a, lda, b, ldb, c, ldc, pairs); break;
+    }
+}
+
 // ------------------------------------------------------------------------------ softmax
-// 2^x for x <= 0 to 1e-4, which the rounding to bf16 hides; NaN stays. Several at once, for one
-// alone would wait for its own results.
+// 2^x to 1e-4, which the rounding to bf16 hides; NaN stays. scalef takes the whole part of x by
+// itself. Several at once, for one alone would wait for its own results.
 INLINE void exp2_rough(__m512 *x, int count)
 {
-    __m512 n[4], p[4];
-    UNROLL
-    for (int i = 0; i < count; i++) {
-        x[i] = _mm512_max_ps(_mm512_set1_ps(-150), x[i]);
-        n[i] = _mm512_roundscale_ps(x[i], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-        x[i] = _mm512_sub_ps(x[i], n[i]);
-    }
+    __m512 f[4], p[4];
     UNROLL
     for (int i = 0; i < count; i++)
-        p[i] =
-            _mm512_fmadd_ps(_mm512_set1_ps(0.0558382832f), x[i], _mm512_set1_ps(0.242639482f));
+        f[i] = _mm512_reduce_ps(x[i], _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
     UNROLL
     for (int i = 0; i < count; i++)
-        p[i] = _mm512_fmadd_ps(p[i], x[i], _mm512_set1_ps(0.693136752f));
+        p[i] = _mm512_fmadd_ps(_mm512_set1_ps(0.07802452f), f[i], _mm512_set1_ps(0.226067159f));
+    UNROLL
+    for (int i = 0; i < count; i++)
+        p[i] = _mm512_fmadd_ps(p[i], f[i], _mm512_set1_ps(0.695833539f));
     UNROLL
     for (int i = 0; i < count; i++) {
-        p[i] = _mm512_fmadd_ps(p[i], x[i], _mm512_set1_ps(0.999924541f));
-        x[i] = _mm512_scalef_ps(p[i], n[i]);
+        p[i] = _mm512_fmadd_ps(p[i], f[i], _mm512_set1_ps(0.999925219f));
+        x[i] = _mm512_scalef_ps(p[i], x[i]);
     }
 }
 
@@ -295,35 +356,69 @@ INLINE void raise_peak(const struct work *w, int row, float peak, bool fresh)
     _mm512_store_ps(sum, _mm512_mul_ps(_mm512_load_ps(sum), shrink));
 }
 
-// Scores of six queries from `row` on to a tile of `used` keys (a multiple of 32), of which each
-// sees the first seen[i], become weights. Step by step for all six, for they wait for nothing of
-// each other's.
+// A query's scores s to a tile of `used` keys (a multiple of 32), of which it sees the first `seen`,
+// become weights; their sum.
+INLINE __m512 weigh_query(const float *s, uint16_t *p, int used, int64_t seen, bool whole,
+                          float scale, float max)
+{
+    __m512 total[2] = { _mm512_setzero_ps(), _mm512_setzero_ps() };
+    int j = 0;
+    for (; j + 64 <= used; j += 64)
+        weights_of(s + j, 4, seen - j, whole, scale, max, p + j, total);
+    if (j < used) weights_of(s + j, 2, seen - j, whole, scale, max, p + j, total);
+    return _mm512_add_ps(total[0], total[1]);
+}
+
+INLINE void find_peak(const struct work *w, int row, int i, int tile, int used, int64_t seen,
+                      bool whole, float scale, bool fresh)
+{
+    raise_peak(w, row + i, peak_of(w->s + i * tile, used, seen, whole) * scale, fresh);
+}
+
+// Scores of six queries from `row` on. The maximum need not be one, since weights are floats: that
+// of the first tile does until weights are so much larger that sums of them might overflow. The
+// comparison is also true of NaN.
 INLINE void weigh(const struct work *w, int row, int tile, int used, const int64_t seen[MR],
                   bool whole, float scale, bool fresh)
 {
-    float peak[MR];
-    for (int i = 0; i < MR; i++)
-        peak[i] = peak_of(w->s + i * tile, used, seen[i], whole) * scale;
-    for (int i = 0; i < MR; i++) raise_peak(w, row + i, peak[i], fresh);
+    const __m512 most = _mm512_set1_ps(0x1p40f);
+    for (int i = 0; i < MR && fresh; i++)
+        find_peak(w, row, i, tile, used, seen[i], whole, scale, true);
     for (int i = 0; i < MR; i++) {
-        const float *s = w->s + i * tile;
+        const float *s = w->s + i * tile, *max = &w->max[row + i];
         uint16_t *p = w->p + i * tile;
-        float *sum = w->sum + (row + i) * 16, max = w->max[row + i];
-        __m512 total[2] = { _mm512_load_ps(sum), _mm512_setzero_ps() };
-        int j = 0;
-        for (; j + 64 <= used; j += 64)
-            weights_of(s + j, 4, seen[i] - j, whole, scale, max, p + j, total);
-        if (j < used) weights_of(s + j, 2, seen[i] - j, whole, scale, max, p + j, total);
-        _mm512_store_ps(sum, _mm512_add_ps(total[0], total[1]));
+        float *sum = w->sum + (row + i) * 16;
+        __m512 part = weigh_query(s, p, used, seen[i], whole, scale, *max);
+        if (!fresh && _mm512_cmp_ps_mask(part, most, _CMP_NLT_UQ)) {
+            find_peak(w, row, i, tile, used, seen[i], whole, scale, false);
+            part = weigh_query(s, p, used, seen[i], whole, scale, *max);
+        }
+        _mm512_store_ps(sum, _mm512_add_ps(_mm512_load_ps(sum), part));
     }
 }
 
 // ------------------------------------------------------------------------------ the unit
+// Weights times values of a tile: what six queries from `row` on gather.
+static void gather(const struct work *w, int row, int tile, int pairs, bool add)
+{
+    float *o = w->o + (int64_t) row * w->dv;
+    int vectors = w->dv / 16, parts = (vectors + 3) / 4;
+    if (w->half) {
+        half_any(vectors - 1, add, w->p, tile, w->v, w->dv, o, w->dv, pairs);
+        return;
+    }
+    for (int i = 0, at = 0; i < parts; i++) {
+        int nv = (vectors - at + parts - i - 1) / (parts - i);
+        product_any(nv, add, w->p, tile, w->v + at * 32, w->dv, o + at * 16, w->dv, pairs);
+        at += nv;
+    }
+}
+
 static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t from,
                      int count)
 {
     const struct ph_attn_shape *h = u->shape;
-    int used = padded(count), vectors = w->dv / 16, parts = (vectors + 3) / 4;
+    int used = padded(count);
     float scale = fabsf(u->scale) * LOG2E;
     for (int r = 0; r < u->count; r += MR) {
         int last = r + MR < u->count ? r + MR : u->count;
@@ -343,12 +438,7 @@ static void one_tile(const struct ph_attn_unit *u, const struct work *w, int64_t
             weigh(w, r, h->tile, used, seen, true, scale, from == 0);
         else
             weigh(w, r, h->tile, used, seen, false, scale, from == 0);
-        for (int i = 0, at = 0; i < parts; i++) {
-            int nv = (vectors - at + parts - i - 1) / (parts - i);
-            product_any(nv, from > 0, w->p, h->tile, w->v + at * 32, w->dv,
-                        w->o + (int64_t) r * w->dv + at * 16, w->dv, used / 2);
-            at += nv;
-        }
+        gather(w, r, h->tile, used / 2, from > 0);
     }
 }
 
