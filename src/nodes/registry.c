@@ -16,6 +16,7 @@ extern const struct ph_node_info ph_node_file;
 extern const struct ph_node_info ph_node_hash;
 extern const struct ph_node_info ph_node_image;
 extern const struct ph_node_info ph_node_jpeg;
+extern const struct ph_node_info ph_node_listen;
 extern const struct ph_node_info ph_node_live;
 extern const struct ph_node_info ph_node_mirror;
 extern const struct ph_node_info ph_node_null;
@@ -44,6 +45,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_hash,
     &ph_node_image,
     &ph_node_jpeg,
+    &ph_node_listen,
     &ph_node_live,
     &ph_node_mirror,
     &ph_node_null,
