@@ -159,12 +159,8 @@ static inline const struct output *run(const char *first, ...)
     return finish(&c);
 }
 
-// How long a program may go on after a signal; more under a sanitizer, which slows all down.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define STOP_LIMIT_S 4.0
-#else
-#define STOP_LIMIT_S 1.0
-#endif
+// How long a program may go on after a signal: a second of a quiet machine.
+#define STOP_LIMIT_S (1.0 * TEST_SLOW)
 
 #define PHOSPHENE(...) run(program(), __VA_ARGS__, NULL)
 

@@ -55,17 +55,17 @@ TEST(for_ends_a_run_on_time)
         PHOSPHENE("run", "pattern size=64x64 fps=30 -> null", "--for", "500ms", "--quiet");
     CHECK_STATUS(o, 0);
     CHECK_NUM(o->seconds, >=, 0.5);
-    CHECK_NUM(o->seconds, <, 1.5);
+    CHECK_NUM(o->seconds, <, 1.5 * TEST_SLOW);
     CHECK_STR(o->err, "");
     CHECK_STATUS(PHOSPHENE("run", "pattern -> null", "--for", "1s", "--offline"), 2);
 }
 
 TEST(offline_is_faster_than_the_clock_and_loses_nothing)
 {
-    const struct output *o = PHOSPHENE("run", "pattern size=64x64 fps=10 => null", "-n", "200",
+    const struct output *o = PHOSPHENE("run", "pattern size=64x64 fps=1 => null", "-n", "200",
                                        "--offline", "--json");
     CHECK_STATUS(o, 0);
-    CHECK_NUM(o->seconds, <, 10); // 20 s by the clock
+    CHECK_NUM(o->seconds, <, 100); // twice that by the clock
     const struct ph_json *room = parse_json(o->out);
     CHECK_STR(ph_json_string(ph_json_get(room, "state"), ""), "ended");
     CHECK_INT(ph_json_int(ph_json_get(room, "frame"), 0), ==, 200);
@@ -87,7 +87,7 @@ TEST(explain_prints_the_plan_and_runs_nothing)
 {
     const struct output *o = PHOSPHENE("run", "pattern => null", "--explain");
     CHECK_STATUS(o, 0);
-    CHECK_NUM(o->seconds, <, 2);
+    CHECK_NUM(o->seconds, <, 2 * TEST_SLOW);
     CHECK_HAS(o->out, "pattern");
     CHECK_HAS(o->out, "lane");
 }
@@ -244,8 +244,8 @@ TEST(sigterm_and_sigint_end_a_run_within_a_second)
 {
     static const char *const graphs[] = {
         "pattern size=64x64 -> null",
-        "pattern size=64x64 fps=1 => null",                          // asleep between ticks
-        "pattern size=64x64 => delay 5000 => null",                  // inside a long step
+        "pattern size=64x64 fps=1 => null", // asleep between ticks
+        "pattern size=64x64 => delay 10000 -> delay 10000 -> delay 10000 => null", // a long step
         "pattern size=64x64 fps=1000 =>[block 4] delay 100 -> null", // a producer that waits
     };
     static const int signals[] = { SIGTERM, SIGINT };
@@ -277,7 +277,9 @@ TEST(a_step_that_does_not_end_keeps_no_run_from_ending)
 
 TEST(a_second_signal_ends_at_once)
 {
-    struct child c = start(program(), "run", "pattern size=64x64 => delay 900 -> null", NULL);
+    struct child c =
+        start(program(), "run",
+              "pattern size=64x64 => delay 10000 -> delay 10000 -> delay 10000 -> null", NULL);
     const struct output *o;
     sleep_ms(300);
     kill(c.pid, SIGINT);
@@ -344,12 +346,15 @@ TEST(doctor_tells_a_port_in_use_and_a_masked_cpu)
 
 TEST(a_terminal_sees_rate_and_time_left_after_two_seconds)
 {
-    const char *text = TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "160");
-    CHECK_HAS(text, " of 160 frames, ");
+    const char *text =
+        TERMINAL_UNTIL(" left", "run", "pattern size=64x64 fps=50 -> null", "-n", "16000");
+    CHECK_HAS(text, " of 16000 frames, ");
     CHECK_HAS(text, "/s, ");
     CHECK_HAS(text, " left");
-    CHECK(!strstr(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "20"), " left"));
-    CHECK_HAS(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "--for", "3s"), " s left");
+    CHECK(!strstr(TERMINAL("run", "pattern size=64x64 fps=50 -> null", "-n", "5"), " left"));
+    CHECK_HAS(
+        TERMINAL_UNTIL(" left", "run", "pattern size=64x64 fps=50 -> null", "--for", "90s"),
+        " s left");
 }
 
 TEST(no_color_is_honoured_on_a_terminal)

@@ -69,7 +69,6 @@ static const char *http_get(int port, const char *path)
 TEST(serve_prints_its_url_and_top_and_trace_see_the_room)
 {
     struct server s = SERVE(GRAPH);
-    sleep_ms(300);
     const struct output *o = PHOSPHENE("top", s.url, "--once", "--json");
     CHECK_STATUS(o, 0);
     const struct ph_json *room = parse_json(o->out);
@@ -90,12 +89,16 @@ TEST(serve_without_arguments_shows_the_demo_and_how_to_stop_it)
 {
     struct child c = start(program(), "serve", "--port", "0", NULL);
     const struct output *o;
-    sleep_ms(1500);
+    bool url = false, stop = false;
+    while (!url || !stop) {
+        const char *line = read_line(&c);
+        if (!*line && waitpid(c.pid, NULL, WNOHANG)) TEST_FAIL("it ended without its URL");
+        url = url || strstr(line, "http://127.0.0.1:");
+        stop = stop || strstr(line, "Ctrl-C");
+    }
     double took = stop_child(&c, SIGINT, &o);
     CHECK_STATUS(o, 0);
     CHECK_NUM(took, <, STOP_LIMIT_S);
-    CHECK_HAS(o->out, "http://127.0.0.1:");
-    CHECK_HAS(o->out, "Ctrl-C");
 }
 
 TEST(input_takes_the_place_of_the_source)
@@ -223,12 +226,13 @@ TEST(sigterm_leaves_a_recording_that_plays)
     struct child c = start(program(), "run", "pattern size=320x180 fps=30 -> null", "-o", file,
                            "--quiet", NULL);
     const struct output *o;
-    sleep_ms(1800);
+    struct stat st = { 0 };
+    while (stat(file, &st) || st.st_size < 20000) sleep_ms(20); // some fragments
     double took = stop_child(&c, SIGTERM, &o);
     CHECK_STATUS(o, 143);
     CHECK_NUM(took, <, STOP_LIMIT_S);
     o = run("ffprobe", "-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames",
             "-of", "csv=p=0", file, NULL);
     CHECK_STATUS(o, 0);
-    CHECK_INT(atoi(o->out), >, 25);
+    CHECK_INT(atoi(o->out), >, 5);
 }

@@ -21,7 +21,8 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --disable-extensions --mute-audio --hide-scrollbars --force-color-profile=srgb
     --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
     --remote-debugging-pipe""".split()
-CALL_S = 30
+CALL_S = 90
+PATIENCE = 6  # times what a quiet machine needs: others may be at work, too
 
 
 def find():
@@ -192,13 +193,13 @@ class Page:
 
     def wait(self, expression, seconds=10):
         """Waits until the expression is true; gives its value."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while True:
             value = self.js(expression)
             if value:
                 return value
             if time.monotonic() > deadline:
-                raise Failure(f"still not after {seconds} s: {expression}")
+                raise Failure(f"still not after {PATIENCE * seconds} s: {expression}")
             time.sleep(0.05)
 
     def click(self, selector):
@@ -250,7 +251,7 @@ class Page:
 
     def downloaded(self, since, suffix, seconds=20):
         """The path of a file with that suffix which came after the listing `since`."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while time.monotonic() < deadline:
             self.js("0")  # keeps events flowing
             for name in set(self.listing()) - set(since):

@@ -63,8 +63,8 @@ TEST(d2_3_ids_rise_across_stalls_pauses_rate_changes_and_edits)
                                      : "c: count fps=300 => w: work -> v: sink",
                                NULL));
     }
+    test_flow("v", 30);
     ph_graph_destroy(&g);
-    CHECK_INT(test_seen_count, >, 30 / TEST_SLOW);
     for (int i = 1; i < test_seen_count; i++) {
         CHECK(test_seen[i].id > test_seen[i - 1].id);
         CHECK(test_seen[i].pts_ns > test_seen[i - 1].pts_ns);
@@ -79,10 +79,8 @@ TEST(d2_8_a_recycled_buffer_never_shows_another_frame)
              "p =>[drop_oldest 7] add amount=0 => two: sink\nb: count fps=300 => p.b",
              (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
-    nap(SECOND / 2);
-    for (int i = 0; i < 300 && test_seen_count <= 1000; i++) nap(SECOND / 10);
+    while (test_seen_count <= 1000) nap(SECOND / 10);
     ph_graph_destroy(&g);
-    CHECK_INT(test_seen_count, >, 1000);
     int n = test_seen_count < 16000 ? test_seen_count : 16000; // floats hold 24 bits
     for (int i = 0; i < n && test_seen[i].id < 16000; i++)
         CHECK_INT((int64_t) test_seen[i].value / 1000, ==, test_seen[i].id);
@@ -95,11 +93,10 @@ TEST(d2_16_capture_times_are_of_the_one_monotonic_clock)
     int64_t before = t.tv_sec * SECOND + t.tv_nsec;
     struct ph_graph *g = make("count fps=100 => sink", (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
-    nap(100 * MS);
+    test_flow("s", 2);
     ph_graph_destroy(&g);
     clock_gettime(CLOCK_MONOTONIC, &t);
     int64_t after = t.tv_sec * SECOND + t.tv_nsec;
-    CHECK_INT(test_seen_count, >, 1);
     CHECK(before <= test_seen[0].at_ns && test_seen[test_seen_count - 1].at_ns <= after);
 }
 
@@ -124,17 +121,14 @@ TEST(d2_32_the_rate_after_a_pause_is_that_of_the_present)
     struct ph_graph *g = make("c: count fps=100 -> v: viewed", (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
     CHECK_OK(ph_graph_subscribe(g, "v", &sub));
-    nap(600 * MS);
+    test_flow("v", 60);
     ph_graph_unsubscribe(g, &sub);
-    nap(2500 * MS); // asleep
-    struct ph_graph_rates r;
-    ph_graph_get_rates(g, &r);
-    CHECK_NUM(r.input_fps, ==, 0);
-    CHECK(r.asleep);
+    struct ph_graph_rates r = { .input_fps = 1 };
+    for (; !r.asleep || r.input_fps > 0; nap(10 * MS)) ph_graph_get_rates(g, &r);
     CHECK_OK(ph_graph_subscribe(g, "v", &sub));
     int64_t from = ph_now_ns();
     int seen = test_seen_count;
-    nap(600 * MS);
+    test_flow("v", 60);
     ph_graph_get_rates(g, &r);
     double real = (test_seen_count - seen) * 1e9 / (double) (ph_now_ns() - from);
     CHECK_NUM(r.input_fps, >, 0.6 * real / TEST_SLOW);
@@ -160,9 +154,8 @@ TEST(d2_43_a_failed_start_leaves_nothing_and_the_retry_works)
     CHECK_HAS(f.message, "nothing feeds pass.in");
     g = make("a: count fps=100 -> s: sink", (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
-    nap(100 * MS);
+    test_flow("s", 3);
     ph_graph_destroy(&g);
-    CHECK_INT(test_seen_count, >, 2);
 }
 
 TEST(d2_45_a_cleared_value_is_cleared_downstream)
@@ -186,7 +179,7 @@ TEST(d2_46_a_slow_stage_is_named_by_its_own_time)
     struct ph_graph *g = make("c: count fps=100 => quick: pass => slow: work ms=30 => s: sink",
                               (struct ph_graph_params){ 0 });
     CHECK_OK(ph_graph_start(g));
-    nap(1500 * MS);
+    test_flow("s", 40);
     struct ph_json_doc *doc = status_of(g);
     CHECK_STR(ph_json_string(ph_json_get(ph_json_root(doc), "bottleneck"), ""), "slow");
     double slow =
@@ -218,8 +211,7 @@ TEST(d2_47_no_source_needs_another_to_have_run_first)
                     CHECK_OK(ph_graph_push(g, "x", &f));
                 else
                     ph_frame_unref(&f);
-                for (int i = 0; i < 500 && !test_seen_count; i++) nap(2 * MS);
-                CHECK_INT(test_seen_count, >, 0);
+                while (!test_seen_count) nap(2 * MS);
                 ph_graph_destroy(&g);
             }
         }

@@ -6,7 +6,7 @@
 #include <string.h>
 
 struct seen test_seen[1 << 17];
-_Atomic int test_seen_count;
+_Atomic int test_seen_count, test_seen_by[256];
 _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 
 #define ANY (PH_PICTURE | PH_PACKET)
@@ -321,9 +321,20 @@ static ph_err sink_process(struct ph_node *n)
             s->value = *(float *) (void *) f->picture.data[0];
         snprintf(s->node, sizeof s->node, "%s", ph_node_name(n));
     }
+    atomic_fetch_add(&test_seen_by[(unsigned char) *ph_node_name(n)], 1);
     ph_node_publish(n, f);
     ph_frame_unref(&f);
     return PH_OK;
+}
+
+void test_flow(const char *letters, int frames)
+{
+    int until[256];
+    for (const char *c = letters; *c; c++)
+        until[(unsigned char) *c] = test_seen_by[(unsigned char) *c] + frames;
+    for (const char *c = letters; *c; c++)
+        while (test_seen_by[(unsigned char) *c] < until[(unsigned char) *c])
+            ph_sleep_until_ns(ph_now_ns() + PH_MS_NS);
 }
 
 static const struct ph_node_info node_sink = {

@@ -17,6 +17,9 @@ struct seen {
 };
 extern struct seen test_seen[1 << 17];
 extern _Atomic int test_seen_count;
+extern _Atomic int test_seen_by[256]; // by the first letter of the sink's name
+// Until each of the sinks whose names begin with these letters has seen so many frames more.
+void test_flow(const char *letters, int frames);
 extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 
 // count fps= value= fail_every= : a source of 1x1 depth pictures that carry `value`

@@ -26,20 +26,25 @@ TEST(a_build_without_ffmpeg_says_what_to_install)
 #endif
 
 // A film of our own with bar codes, size 320x240, 30 frames a second.
-static const char *make_film(const char *name, int frames)
+static const char *make_film_of(const char *name, int frames, int fps)
 {
     const char *path = media_path(name);
     struct ph_fault fault = { 0 };
     char text[400];
     struct ph_graph *g;
-    snprintf(text, sizeof text, "pattern size=320x240 fps=30 id=on -> record %s", path);
+    snprintf(text, sizeof text, "pattern size=320x240 fps=%d id=on -> record %s", fps, path);
     if (ph_graph_create(
             &g, text, ph_graph_params(.mode = PH_OFFLINE, .frames = (uint64_t) frames), &fault))
         TEST_FAIL("%s", fault.message);
     ph_graph_start(g);
-    CHECK_INT(ph_graph_wait(g, 30 * PH_SECOND_NS), ==, PH_EOF);
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
     ph_graph_destroy(&g);
     return path;
+}
+
+static const char *make_film(const char *name, int frames)
+{
+    return make_film_of(name, frames, 30);
 }
 
 TEST(d2_31_a_film_lasts_as_long_out_as_in)
@@ -52,7 +57,7 @@ TEST(d2_31_a_film_lasts_as_long_out_as_in)
         double before = media_now();
         media_open(&m, PH_LIVE, "file %s => live", path);
         ph_graph_start(m.graph);
-        CHECK_INT(ph_graph_wait(m.graph, 10 * PH_SECOND_NS), ==, PH_EOF);
+        CHECK_INT(ph_graph_wait(m.graph, -1), ==, PH_EOF);
         CHECK_NUM(fabs(media_now() - before - 12 / 30.), <, 0.3);
         media_close(&m);
         CHECK_INT(m.seen[m.count - 1].bar, ==, 11);
@@ -78,7 +83,7 @@ TEST(the_same_film_gives_the_same_frames_live_rendered_and_stepped)
             CHECK_INT(ph_graph_step(m.graph, 5 * PH_SECOND_NS), ==, PH_EOF);
         } else {
             ph_graph_start(m.graph);
-            CHECK_INT(ph_graph_wait(m.graph, 5 * PH_SECOND_NS), ==, PH_EOF);
+            CHECK_INT(ph_graph_wait(m.graph, -1), ==, PH_EOF);
         }
         CHECK_INT(m.count, ==, 30);
         for (int i = 0; i < m.count; i++) {
@@ -320,12 +325,12 @@ TEST(speed_changes_the_times_and_not_the_frames)
 TEST(as_fast_as_possible_means_that)
 {
     if (!PH_HAVE_FFMPEG) TEST_SKIP("this build has no FFmpeg");
-    const char *path = make_film("a.mp4", 300); // ten seconds
+    const char *path = make_film_of("a.mp4", 300, 1); // five minutes
     double before = media_now();
     media_open(&m, PH_LIVE, "file %s pace=fast =>[block 4] live", path);
     ph_graph_start(m.graph);
-    CHECK_INT(ph_graph_wait(m.graph, 9 * PH_SECOND_NS), ==, PH_EOF);
-    CHECK_NUM(media_now() - before, <, 5);
+    CHECK_INT(ph_graph_wait(m.graph, -1), ==, PH_EOF);
+    CHECK_NUM(media_now() - before, <, 150);
     media_check_bars(&m, 0, 300);
     media_close(&m);
 }
@@ -391,7 +396,7 @@ static void listen_to(const char *text)
     media_open(&m, PH_OFFLINE, "%s", text);
     CHECK_OK(ph_graph_subscribe(m.graph, "ear", &sub));
     ph_graph_start(m.graph);
-    CHECK_INT(ph_graph_wait(m.graph, 20 * PH_SECOND_NS), ==, PH_EOF);
+    CHECK_INT(ph_graph_wait(m.graph, -1), ==, PH_EOF);
     ph_graph_unsubscribe(m.graph, &sub);
 }
 
@@ -547,18 +552,18 @@ TEST(damage_in_the_middle_costs_only_itself)
 TEST(a_film_goes_on_where_it_was_when_nobody_had_looked)
 {
     if (!PH_HAVE_FFMPEG) TEST_SKIP("this build has no FFmpeg");
-    media_open(&m, PH_LIVE, "file %s => live", make_film("a.mp4", 90));
+    media_open(&m, PH_LIVE, "file %s => live", make_film("a.mp4", 400));
     ph_graph_start(m.graph);
     WAIT_FOR(media_count(&m) >= 15, 3);
     ph_graph_unsubscribe(m.graph, &m.sub);
     int left = media_count(&m);
-    usleep(600000);
+    usleep(3000000);
     CHECK_INT(media_count(&m), ==, left);
     ph_graph_subscribe(m.graph, "live", &m.sub);
     ph_graph_wake(m.graph);
     double before = media_now();
     WAIT_FOR(media_count(&m) >= left + 15, 3);
-    CHECK_NUM(media_now() - before, >, 0.35); // nothing was caught up on
-    CHECK_INT(m.seen[left].bar, <, left + 5);
+    CHECK_NUM(media_now() - before, >, 0.35);                  // nothing was caught up on
+    CHECK_INT(m.seen[left].bar, <, m.seen[left - 1].bar + 60); // of 90
     media_close(&m);
 }

@@ -88,7 +88,7 @@ TEST(d2_35_recording_faster_than_real_time_keeps_the_frames_times)
         TEST_FAIL("%s", fault.message);
     double before = media_now();
     ph_graph_start(m.graph);
-    CHECK_INT(ph_graph_wait(m.graph, 8 * PH_SECOND_NS), ==, PH_EOF);
+    CHECK_INT(ph_graph_wait(m.graph, -1), ==, PH_EOF);
     CHECK_NUM(media_now() - before, <, 8);
     ph_graph_destroy(&m.graph);
     CHECK_NUM(media_probe(path, "format=duration"), ==, 10);
@@ -129,7 +129,7 @@ TEST(d2_36_a_recording_and_a_viewer_both_get_each_frame_once)
 }
 
 // Starts and stops a recording of a running room by editing its graph.
-static void record_for(const char *path, double seconds)
+static void record_some(const char *path, int frames)
 {
     struct ph_fault fault = { 0 };
     char text[400];
@@ -137,7 +137,8 @@ static void record_for(const char *path, double seconds)
              "p: pattern size=511x321 fps=30 id=on\np => live\np =>[block 8] rec: record %s",
              path);
     if (ph_graph_edit(m.graph, 1, text, &fault)) TEST_FAIL("%s", fault.message);
-    usleep((useconds_t) (seconds * 1e6));
+    int before = media_count(&m);
+    WAIT_FOR(media_count(&m) >= before + frames, 10);
     if (ph_graph_edit(m.graph, 2, "p: pattern size=511x321 fps=30 id=on\np => live", &fault))
         TEST_FAIL("%s", fault.message);
 }
@@ -153,7 +154,9 @@ TEST(d2_37_two_recordings_in_a_row_are_fresh_whole_and_of_odd_size)
     for (int i = 0; i < 2; i++) {
         usleep(300000); // what is made now must not be in the next file
         begin[i] = m.seen[media_count(&m) - 1].bar;
-        record_for(paths[i], 1);
+        record_some(paths[i], 30);
+        int now = media_count(&m);
+        WAIT_FOR(media_count(&m) >= now + 2, 10); // newer than all that was recorded
         end[i] = m.seen[media_count(&m) - 1].bar;
     }
     media_close(&m);
@@ -192,7 +195,7 @@ TEST(the_added_edge_of_an_odd_size_repeats_the_last_pixels)
     CHECK_OK(ph_graph_create(&m.graph, text, ph_graph_params(.mode = PH_OFFLINE, .frames = 2),
                              &fault));
     ph_graph_start(m.graph);
-    ph_graph_wait(m.graph, 5 * PH_SECOND_NS);
+    ph_graph_wait(m.graph, -1);
     ph_graph_destroy(&m.graph);
     media_render(&m, "file %s -> live", media_path("a.mp4"));
     CHECK_INT(m.seen[0].width, ==, 32);
@@ -277,7 +280,7 @@ static void fill_up(const char *path, const char *says)
     CHECK(media_says(&m, says)); // it stays said
     media_unwatch(&m);
     for (int i = 1; i < m.count; i++) CHECK_INT(m.seen[i].bar, >, m.seen[i - 1].bar);
-    CHECK_INT(m.seen[m.count - 1].bar - m.seen[when].bar, <, 60);
+    CHECK_INT(m.seen[m.count - 1].bar - m.seen[when].bar, <, 30 * TEST_SLOW);
     media_close(&m);
     media_check_sound_file(path); // no fragment is broken
     check_part_of(path, &m);
@@ -319,7 +322,7 @@ TEST(a_graph_that_is_destroyed_closes_its_recording_within_a_second)
     int last = m.seen[media_count(&m) - 1].bar;
     double before = media_now();
     media_close(&m);
-    CHECK_NUM(media_now() - before, <, 1);
+    CHECK_NUM(media_now() - before, <, TEST_SLOW);
     media_check_sound_file(path);
     CHECK_NUM(media_probe(path, "format=duration"), >, 0.3);
     media_render(&m, "file %s -> live", path);
@@ -389,26 +392,30 @@ TEST(a_film_that_exists_is_not_overwritten_unless_asked)
     CHECK_INT(stat(path, &st), <, 0); // nothing was recorded, nothing stays
 }
 
+static unsigned lost_at_recording(void)
+{
+    char *status = ph_graph_status_json(m.graph), *link = strstr(status, "\"to\":\"rec.in\"");
+    unsigned dropped = 0;
+    CHECK(link && sscanf(strstr(link, "\"full\":"), "\"full\":%u", &dropped) == 1);
+    free(status);
+    return dropped;
+}
+
 TEST(slow_encoding_behind_a_queue_costs_the_viewer_nothing)
 {
     if (!PH_HAVE_FFMPEG) TEST_SKIP("this build has no FFmpeg");
     media_open(&m, PH_LIVE,
-               "p: pattern noise size=1280x720 fps=20 id=on\np => rec: record %s preset=slow "
+               "p: pattern noise size=1280x720 fps=0 id=on\np => rec: record %s preset=slow "
                "quality=95\np -> live",
                media_path("a.mp4"));
     ph_graph_start(m.graph);
-    WAIT_FOR(media_count(&m) >= 30, 20);
+    WAIT_FOR(media_count(&m) >= 30 && lost_at_recording() > 5, 20); // it is slow
     media_unwatch(&m);
     double late = 0;
     for (int i = 1; i < m.count; i++) {
         double l = (double) (m.seen[i].came_ns - m.seen[i].capture_ns) * 1e-9;
         if (l > late) late = l;
     }
-    CHECK_NUM(late, <, 1);
-    char *status = ph_graph_status_json(m.graph), *link = strstr(status, "\"to\":\"rec.in\"");
-    unsigned dropped = 0;
-    CHECK(link && sscanf(strstr(link, "\"full\":"), "\"full\":%u", &dropped) == 1);
-    CHECK_INT(dropped, >, 5); // it was slow
-    free(status);
+    CHECK_NUM(late, <, TEST_SLOW);
     media_close(&m);
 }

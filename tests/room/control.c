@@ -260,7 +260,7 @@ TEST(d2_20_a_cut_of_a_sleeping_room_waits_for_its_next_frame)
     struct house h;
     struct client c;
     house_start(&h, SOLID, NULL);
-    sleep_ms(300);
+    wait_asleep(&h);
     EXPECT(202, &h, "POST", "/api/v1/rooms/demo/cut", "{\"kind\":\"hard\"}");
     CHECK_STR(answer, "{\"type\":\"pending\"}");
     watch(&h, &c, "/ws/stream");

@@ -156,6 +156,21 @@ static inline double room_num(const struct house *h, const char *what)
     return v;
 }
 
+static inline bool is_asleep(const struct house *h, const char *room)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/api/v1/rooms/%s", room);
+    struct ph_json_doc *doc = get_json(h, path);
+    bool asleep = !strcmp(str(doc, "state"), "asleep");
+    ph_json_free(&doc);
+    return asleep;
+}
+
+static inline void wait_asleep(const struct house *h)
+{
+    while (!is_asleep(h, "demo")) sleep_ms(10);
+}
+
 // --- pictures
 
 struct shot {
