@@ -48,16 +48,16 @@ static void multiply3(double out[3][3], const double a[3][3], const double b[3][
             out[i][j] = a[i][0] * b[0][j] + a[i][1] * b[1][j] + a[i][2] * b[2][j];
 }
 
+static const double luma[3] = { 0.213, 0.715, 0.072 };
+
 static void saturate_matrix(double m[3][3], double s)
 {
-    static const double luma[3] = { 0.213, 0.715, 0.072 };
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) m[i][j] = luma[j] * (1 - s) + (i == j) * s;
 }
 
 static void hue_matrix(double m[3][3], double deg)
 {
-    static const double luma[3] = { 0.213, 0.715, 0.072 };
     static const double sine[3][3] = { { -0.213, -0.715, 0.928 },
                                        { 0.143, 0.140, -0.283 },
                                        { -0.787, 0.715, 0.072 } };
@@ -93,6 +93,17 @@ void ph_color_prepare(struct ph_color *c, const struct ph_color_params *p)
         p->brightness != 0 || p->contrast != 1 || p->saturation != 1 || p->hue_deg != 0;
     c->has_lut = gamma != 1;
     prepare_lut(c, gamma);
+}
+
+void ph_color_flash(struct ph_color *c, float amount, const float color[3])
+{
+    double a = amount > 0 ? fmin((double) amount, 1) : 0;
+    *c = (struct ph_color){ .has_matrix = a > 0 };
+    for (int i = 0; i < 3; i++) {
+        double v = color[i] > 0 ? a * fmin((double) color[i], 1) : 0;
+        for (int j = 0; j < 3; j++) c->matrix.m[i][j] = to_q11((i == j) - v * luma[j]);
+        c->matrix.add[i] = (int32_t) lrint(255 * v * ONE) + ONE / 2;
+    }
 }
 
 ph_err ph_image_color(const struct ph_picture *dst, const struct ph_picture *src,

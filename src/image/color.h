@@ -23,6 +23,9 @@ struct ph_color {
 // Saturation, then hue (matrices of W3C Filter Effects 1, 9.6: luma stays), then contrast and
 // brightness, as one 3x4 matrix in Q11 with rounding and clamping; then gamma by table.
 void ph_color_prepare(struct ph_color *c, const struct ph_color_params *par);
+// Light of a colour (r, g, b 0..1) over a picture, more where it is dark: out = c + amount * color
+// * (1 - luma), luma by the weights above; amount 0..1, what is no number is 0.
+void ph_color_flash(struct ph_color *c, float amount, const float color[3]);
 // dst may be src. Alpha stays.                                                      thread: any
 ph_err ph_image_color(const struct ph_picture *dst, const struct ph_picture *src,
                       const struct ph_color *c);

@@ -13,6 +13,8 @@ void ph_init_measure_c(struct ph_image_ops *o);
 void ph_init_color_c(struct ph_image_ops *o);
 void ph_init_geometry_c(struct ph_image_ops *o);
 void ph_init_stroke_c(struct ph_image_ops *o);
+void ph_init_warp_c(struct ph_image_ops *o);
+void ph_init_split_c(struct ph_image_ops *o);
 void ph_init_convert_avx2(struct ph_image_ops *o);
 void ph_init_resize_avx2(struct ph_image_ops *o);
 void ph_init_blend_avx2(struct ph_image_ops *o);
@@ -21,6 +23,8 @@ void ph_init_measure_avx2(struct ph_image_ops *o);
 void ph_init_color_avx2(struct ph_image_ops *o);
 void ph_init_geometry_avx2(struct ph_image_ops *o);
 void ph_init_stroke_avx2(struct ph_image_ops *o);
+void ph_init_warp_avx2(struct ph_image_ops *o);
+void ph_init_split_avx2(struct ph_image_ops *o);
 void ph_init_convert_avx512(struct ph_image_ops *o);
 void ph_init_resize_avx512(struct ph_image_ops *o);
 void ph_init_blend_avx512(struct ph_image_ops *o);
@@ -29,5 +33,7 @@ void ph_init_measure_avx512(struct ph_image_ops *o);
 void ph_init_color_avx512(struct ph_image_ops *o);
 void ph_init_geometry_avx512(struct ph_image_ops *o);
 void ph_init_stroke_avx512(struct ph_image_ops *o);
+void ph_init_warp_avx512(struct ph_image_ops *o);
+void ph_init_split_avx512(struct ph_image_ops *o);
 
 #endif

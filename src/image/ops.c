@@ -22,6 +22,8 @@ static void fill_c(struct ph_image_ops *o)
     ph_init_color_c(o);
     ph_init_geometry_c(o);
     ph_init_stroke_c(o);
+    ph_init_warp_c(o);
+    ph_init_split_c(o);
 }
 
 #if defined(__x86_64__)
@@ -36,6 +38,8 @@ static void fill_avx2(struct ph_image_ops *o)
     ph_init_color_avx2(o);
     ph_init_geometry_avx2(o);
     ph_init_stroke_avx2(o);
+    ph_init_warp_avx2(o);
+    ph_init_split_avx2(o);
 }
 
 static void fill_avx512(struct ph_image_ops *o)
@@ -49,6 +53,8 @@ static void fill_avx512(struct ph_image_ops *o)
     ph_init_color_avx512(o);
     ph_init_geometry_avx512(o);
     ph_init_stroke_avx512(o);
+    ph_init_warp_avx512(o);
+    ph_init_split_avx512(o);
 }
 #endif
 

@@ -41,6 +41,22 @@ struct ph_stroke {
     float reach;       // half the thickness, plus one half
 };
 
+// A line through a picture, sampled bilinearly: pixel i is at (x + (first + i) dx, y + (first + i) dy)
+// of src, pixel centres at whole numbers. A coordinate v becomes u = v + .5, less period *
+// floor(u * inverse), then the smaller of that and turn - u, less .5, clamped to 0..top.
+struct ph_warp_row {
+    const uint8_t *src;
+    ptrdiff_t stride;
+    int w, h; // of src
+    float x, y, dx, dy;
+    float period_x, inverse_x, turn_x, top_x;
+    float period_y, inverse_y, turn_y, top_y;
+    int first;
+    int16_t keep, add;  // Q15 factors of the sample and of the second picture
+    bool lighten;       // the larger of both instead of their sum
+    int32_t dither[32]; // 0..63 added in 64ths before rounding down; 16 values, twice
+};
+
 enum { PH_BLENDS = 4, PH_HASH_LANES = 16, PH_HASH_STRIPE = 128 };
 
 #define PH_HASH_MUL_LOW  UINT64_C(0x9e3779b1)
@@ -115,6 +131,11 @@ struct ph_image_ops {
                       int w, int h);
     // As memcpy, but past the cache where the processor gains by it.
     void (*stream)(uint8_t *d, const uint8_t *s, size_t n_bytes);
+
+    // warp; add = a row of the second picture or NULL. d may be add.
+    void (*warp)(uint8_t *d, const uint8_t *add, int n, const struct ph_warp_row *r);
+    // Red of r, green and alpha of g, blue of b. d is none of them.
+    void (*merge_rgb)(uint8_t *d, const uint8_t *r, const uint8_t *g, const uint8_t *b, int n);
 
     // draw: raises each byte of a w x h mask to the stroke's coverage (0..255).
     void (*stroke)(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct ph_stroke *s);

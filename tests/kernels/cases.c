@@ -2,6 +2,7 @@
 #include "checkkern.h"
 
 #include "image/blend.h"
+#include "image/bloom.h"
 #include "image/blur.h"
 #include "image/color.h"
 #include "image/convert.h"
@@ -9,6 +10,8 @@
 #include "image/geometry.h"
 #include "image/measure.h"
 #include "image/resize.h"
+#include "image/split.h"
+#include "image/warp.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -256,6 +259,60 @@ static void run_circle(struct kern *k)
     ph_draw_circle(&k->out, 0.4f * w, 0.5f * h, (float) k->arg, 3, 0xff804080);
 }
 
+// --- effects; arg = border + 4 * how far
+
+static void run_warp(struct kern *k)
+{
+    struct ph_affine m = ph_affine_view(k->a.width, k->a.height, 0.4, 0.6, 1.1, k->arg * 7,
+                                        k->arg / 4 * 100.3, -k->arg);
+    ph_image_warp(&k->out, &k->a, &m, (enum ph_border)(k->arg % 4));
+}
+
+static void run_feedback(struct kern *k)
+{
+    struct ph_feedback step = {
+        .map = ph_affine_view(k->a.width, k->a.height, 0.5, 0.5, 1.02, k->arg / 4, 0.3, 0.1),
+        .border = (enum ph_border)(k->arg % 4),
+        .keep = 0.93f,
+        .add = k->arg & 4 ? 0.3f : 1,
+        .lighten = k->arg & 8,
+        .count = 7u * (unsigned) k->arg,
+    };
+    ph_image_feedback(&k->out, &k->b, &k->a, &step);
+}
+
+static void run_kaleidoscope(struct kern *k)
+{
+    struct ph_kaleidoscope par = { k->arg,          0.5, 0.45, 0.6, 0.5, 1.3, 11.0 * k->arg, 20,
+                                   PH_BORDER_MIRROR };
+    ph_image_kaleidoscope(&k->out, &k->a, &par);
+}
+
+// arg = pixels
+static void run_split(struct kern *k)
+{
+    ph_image_split(&k->out, &k->a, k->arg, -k->arg / 3);
+}
+
+// arg = radius
+static void setup_bloom(struct kern *k)
+{
+    struct ph_bloom *b = NULL;
+    ph_bloom_create(&b, k->out.width, k->out.height, (float) k->arg);
+    k->state = b;
+}
+
+static void run_bloom(struct kern *k)
+{
+    ph_bloom_run(k->state, &k->out, 0.6f, 0.5f);
+}
+
+static void finish_bloom(struct kern *k)
+{
+    struct ph_bloom *b = k->state;
+    ph_bloom_destroy(&b);
+}
+
 // clang-format off
 #define ARGS(...) .args = { __VA_ARGS__ }, .nargs = sizeof((int[]) { __VA_ARGS__ }) / sizeof(int)
 #define MATRICES  ARGS(PH_BT709 + 2 * PH_LIMITED, PH_BT601 + 2 * PH_LIMITED, PH_BT709 + 2 * PH_FULL, PH_BT601 + 2 * PH_FULL), .run = run_convert
@@ -303,6 +360,11 @@ const struct kern_case kern_cases[] = {
     { "color-gamma", PH_RGBA, .out = PH_RGBA, ARGS(18, 1, 100), .run = run_gamma },
     { "mirror", PH_RGBA, .out = PH_RGBA, ARGS(PH_MIRROR_H, PH_MIRROR_V, PH_TURN_180), .run = run_turn },
     { "turn-90", PH_RGBA, .out = PH_RGBA, ARGS(PH_TURN_90, PH_TURN_270, PH_TRANSPOSE, PH_TRANSVERSE), .size = size_turn, .run = run_turn },
+    { "warp", PH_RGBA, .out = PH_RGBA, ARGS(0, 1, 2, 40, 41, 42), .run = run_warp },
+    { "feedback", PH_RGBA, PH_RGBA, PH_RGBA, ARGS(0, 5, 10, 12), .run = run_feedback },
+    { "kaleidoscope", PH_RGBA, .out = PH_RGBA, ARGS(6, 1, 2, 5, 32), .run = run_kaleidoscope },
+    { "split", PH_RGBA, .out = PH_RGBA, ARGS(9, 0, -4, 700), .run = run_split },
+    { "bloom", .out = PH_RGBA, ARGS(24, 4, 12, 200), .setup = setup_bloom, .run = run_bloom, .finish = finish_bloom },
     { "copy", PH_RGBA, .out = PH_RGBA, ARGS(0), .run = run_copy },
     { "copy-rows", PH_RGBA, .out = PH_RGBA, ARGS(0), .run = run_memcpy },
     { "clear", .out = PH_RGBA, ARGS(0), .run = run_clear },
