@@ -5,6 +5,7 @@
 
 // clang-format off
 extern const struct ph_node_info ph_node_blend;
+extern const struct ph_node_info ph_node_bloom;
 extern const struct ph_node_info ph_node_blur;
 extern const struct ph_node_info ph_node_browser;
 extern const struct ph_node_info ph_node_camera;
@@ -12,10 +13,13 @@ extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
 extern const struct ph_node_info ph_node_diffusion;
+extern const struct ph_node_info ph_node_feedback;
 extern const struct ph_node_info ph_node_file;
+extern const struct ph_node_info ph_node_flash;
 extern const struct ph_node_info ph_node_hash;
 extern const struct ph_node_info ph_node_image;
 extern const struct ph_node_info ph_node_jpeg;
+extern const struct ph_node_info ph_node_kaleidoscope;
 extern const struct ph_node_info ph_node_listen;
 extern const struct ph_node_info ph_node_live;
 extern const struct ph_node_info ph_node_mirror;
@@ -27,13 +31,16 @@ extern const struct ph_node_info ph_node_record;
 extern const struct ph_node_info ph_node_resize;
 extern const struct ph_node_info ph_node_scene;
 extern const struct ph_node_info ph_node_screen;
+extern const struct ph_node_info ph_node_split;
 extern const struct ph_node_info ph_node_text;
 extern const struct ph_node_info ph_node_video;
+extern const struct ph_node_info ph_node_warp;
 extern const struct ph_node_info ph_node_waveform;
 extern const struct ph_node_info ph_node_window;
 
 static const struct ph_node_info *const nodes[] = {
     &ph_node_blend,
+    &ph_node_bloom,
     &ph_node_blur,
     &ph_node_browser,
     &ph_node_camera,
@@ -41,10 +48,13 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_crop,
     &ph_node_delay,
     &ph_node_diffusion,
+    &ph_node_feedback,
     &ph_node_file,
+    &ph_node_flash,
     &ph_node_hash,
     &ph_node_image,
     &ph_node_jpeg,
+    &ph_node_kaleidoscope,
     &ph_node_listen,
     &ph_node_live,
     &ph_node_mirror,
@@ -56,8 +66,10 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_resize,
     &ph_node_scene,
     &ph_node_screen,
+    &ph_node_split,
     &ph_node_text,
     &ph_node_video,
+    &ph_node_warp,
     &ph_node_waveform,
     &ph_node_window,
     NULL,

@@ -60,6 +60,15 @@ ph_err ph_node_read_own(struct ph_node *n, int port, struct ph_frame **f)
     return ret == PH_OK ? ph_frame_make_writable(f) : ret;
 }
 
+double ph_pace_step(struct ph_pace *p, int64_t pts_ns)
+{
+    int64_t step_ns = p->begun ? pts_ns - p->last_ns : 0;
+    p->begun = true;
+    p->last_ns = pts_ns;
+    if (step_ns > PH_SECOND_NS / 2) step_ns = PH_SECOND_NS / 2;
+    return step_ns > 0 ? (double) step_ns * 1e-9 : 0;
+}
+
 float ph_sin_turns(double turns)
 {
     float t = (float) (turns - floor(turns + 0.5)); // -0.5..0.5

@@ -20,6 +20,14 @@ ph_err ph_node_read_geometry(struct ph_node *n, int port, struct ph_frame **f);
 // ph_node_read_rgba, and the caller owns the picture alone and may draw into it.            thread: lane
 ph_err ph_node_read_own(struct ph_node *n, int port, struct ph_frame **f);
 
+// Seconds from one picture to the next by their pts, for what moves: 0 at the first one and when
+// time goes back, at most half a second.                                           thread: lane
+struct ph_pace {
+    int64_t last_ns;
+    bool begun;
+};
+double ph_pace_step(struct ph_pace *p, int64_t pts_ns);
+
 // sin(2 pi turns) within 3e-7, by arithmetic alone: the same bits on every machine, which libm's
 // is not, so that pictures drawn from it hash the same.                             thread: any
 float ph_sin_turns(double turns);

@@ -4,25 +4,33 @@
 #include "image/color.h"
 #include "nodes/util.h"
 
+#include <math.h>
+
 struct color {
-    float brightness, contrast, saturation, hue, gamma;
+    float brightness, contrast, saturation, hue, gamma, turn;
     struct ph_color plan;
+    struct ph_pace pace;
+    double turned; // degrees, of all steps
 };
 
 static ph_err color_apply(struct ph_node *n)
 {
     struct color *p = ph_priv(n);
+    float hue = (float) fmod((double) p->hue + p->turned, 360);
     ph_color_prepare(&p->plan, &(struct ph_color_params){ p->brightness, p->contrast,
-                                                          p->saturation, p->hue, p->gamma });
+                                                          p->saturation, hue, p->gamma });
     return PH_OK;
 }
 
 static ph_err color_process(struct ph_node *n)
 {
-    const struct color *p = ph_priv(n);
+    struct color *p = ph_priv(n);
     struct ph_frame *f;
     ph_err ret = ph_node_read_own(n, 0, &f);
     if (ret != PH_OK) return ret;
+    double dt_s = ph_pace_step(&p->pace, f->pts_ns);
+    p->turned = fmod(p->turned + (double) p->turn * dt_s, 360);
+    if (p->turn != 0) color_apply(n);
     ph_image_color(&f->picture, &f->picture, &p->plan);
     return ph_node_write(n, 0, f);
 }
@@ -32,8 +40,9 @@ static const struct ph_param params[] = {
     PH_FLOAT(struct color, brightness, -1, 1, .help = "added to every colour"),
     PH_FLOAT(struct color, contrast, 0, 4, .def = "1", .help = "distance from mid-grey"),
     PH_FLOAT(struct color, saturation, 0, 4, .def = "1", .help = "0 is grey"),
-    PH_FLOAT(struct color, hue, -360, 360, .unit = "deg", .help = "turns the colours"),
+    PH_FLOAT(struct color, hue, -360, 360, .unit = "deg", .help = "turns the colours; their brightness stays"),
     PH_FLOAT(struct color, gamma, 0.1, 10, .def = "1", .help = "above 1 lifts what is dark"),
+    PH_FLOAT(struct color, turn, -3600, 3600, .unit = "deg/s", .help = "keeps turning the colours"),
     { 0 }
 };
 // clang-format on

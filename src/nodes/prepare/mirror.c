@@ -5,10 +5,36 @@
 #include "nodes/util.h"
 
 enum { FLIP_NONE, FLIP_H, FLIP_V, FLIP_BOTH };
+enum { FOLD_NONE, FOLD_LEFT, FOLD_RIGHT, FOLD_TOP, FOLD_BOTTOM, FOLD_QUARTER };
 
 struct mirror {
-    int flip, rotate;
+    int flip, rotate, fold;
 };
+
+// Puts one half of a picture, mirrored, over the other one; in the middle of an odd size one line
+// stays.
+static ph_err fold_over(const struct ph_picture *pic, bool across, bool keep_first)
+{
+    struct ph_picture from, to;
+    int w = across ? pic->width / 2 : pic->width, h = across ? pic->height : pic->height / 2;
+    int x = across ? pic->width - w : 0, y = across ? 0 : pic->height - h;
+    if (w < 1 || h < 1) return PH_OK;
+    ph_err ret = ph_picture_view(&from, pic, keep_first ? 0 : x, keep_first ? 0 : y, w, h);
+    if (ret == PH_OK)
+        ret = ph_picture_view(&to, pic, keep_first ? x : 0, keep_first ? y : 0, w, h);
+    if (ret < 0) return ret;
+    return ph_image_turn(&to, &from, across ? PH_MIRROR_H : PH_MIRROR_V);
+}
+
+static ph_err fold(const struct mirror *p, const struct ph_picture *pic)
+{
+    ph_err ret = PH_OK;
+    if (p->fold == FOLD_LEFT || p->fold == FOLD_RIGHT || p->fold == FOLD_QUARTER)
+        ret = fold_over(pic, true, p->fold != FOLD_RIGHT);
+    if (ret == PH_OK && p->fold >= FOLD_TOP)
+        ret = fold_over(pic, false, p->fold != FOLD_BOTTOM);
+    return ret;
+}
 
 // Every mixture of flips and quarter turns is one of eight: flipping both ways is half a turn, and
 // top with bottom is left with right and half a turn.
@@ -55,12 +81,13 @@ static ph_err mirror_process(struct ph_node *n)
     struct ph_frame *in, *out = NULL;
     ph_err ret = ph_node_read_geometry(n, 0, &in);
     if (ret != PH_OK) return ret;
-    if (turn == PH_TURN_0) return ph_node_write(n, 0, in);
+    if (turn == PH_TURN_0 && p->fold == FOLD_NONE) return ph_node_write(n, 0, in);
     const struct ph_picture *src = &in->picture;
     bool swap = ph_turn_swaps(turn);
     PH_TRY(ph_node_picture(n, in, src->format, swap ? src->height : src->width,
                            swap ? src->width : src->height, &out));
     PH_TRY(ph_image_turn(&out->picture, src, turn));
+    PH_TRY(fold(p, &out->picture));
     if (in->intrinsics.fx > 0) out->intrinsics = map_intrinsics(in->intrinsics, turn, src);
     ph_frame_unref(&in);
     return ph_node_write(n, 0, out);
@@ -74,6 +101,7 @@ fail:
 static const struct ph_param params[] = {
     PH_ENUM(struct mirror, flip, PH_NAMES("none", "horizontal", "vertical", "both"), .def = "horizontal", .flags = PH_PARAM_FIRST, .help = "horizontal exchanges left and right, as a mirror does"),
     PH_ENUM(struct mirror, rotate, PH_NAMES("0", "90", "180", "270"), .help = "degrees clockwise, after the flip"),
+    PH_ENUM(struct mirror, fold, PH_NAMES("none", "left", "right", "top", "bottom", "quarter"), .help = "the half that is shown twice, the second time mirrored; the upper left quarter four times"),
     { 0 }
 };
 // clang-format on
@@ -81,7 +109,7 @@ static const struct ph_param params[] = {
 const struct ph_node_info ph_node_mirror = {
     .name = "mirror",
     .group = "prepare",
-    .help = "flips a picture and turns it by quarters",
+    .help = "flips a picture, turns it by quarters and mirrors one half in the other",
     .in = PH_PORTS({ "in", PH_PICTURE, .help = "a picture, or depth" }),
     .out = PH_PORTS({ "out", PH_PICTURE, .help = "the same, flipped and turned" }),
     .params = params,
