@@ -15,6 +15,9 @@ void ph_init_geometry_c(struct ph_image_ops *o);
 void ph_init_stroke_c(struct ph_image_ops *o);
 void ph_init_warp_c(struct ph_image_ops *o);
 void ph_init_split_c(struct ph_image_ops *o);
+void ph_init_depth_c(struct ph_image_ops *o);
+void ph_init_steady_c(struct ph_image_ops *o);
+void ph_init_cloud_c(struct ph_image_ops *o);
 void ph_init_convert_avx2(struct ph_image_ops *o);
 void ph_init_resize_avx2(struct ph_image_ops *o);
 void ph_init_blend_avx2(struct ph_image_ops *o);
@@ -25,6 +28,7 @@ void ph_init_geometry_avx2(struct ph_image_ops *o);
 void ph_init_stroke_avx2(struct ph_image_ops *o);
 void ph_init_warp_avx2(struct ph_image_ops *o);
 void ph_init_split_avx2(struct ph_image_ops *o);
+void ph_init_cloud_avx2(struct ph_image_ops *o);
 void ph_init_convert_avx512(struct ph_image_ops *o);
 void ph_init_resize_avx512(struct ph_image_ops *o);
 void ph_init_blend_avx512(struct ph_image_ops *o);
@@ -35,5 +39,6 @@ void ph_init_geometry_avx512(struct ph_image_ops *o);
 void ph_init_stroke_avx512(struct ph_image_ops *o);
 void ph_init_warp_avx512(struct ph_image_ops *o);
 void ph_init_split_avx512(struct ph_image_ops *o);
+void ph_init_cloud_avx512(struct ph_image_ops *o);
 
 #endif

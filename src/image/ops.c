@@ -24,6 +24,9 @@ static void fill_c(struct ph_image_ops *o)
     ph_init_stroke_c(o);
     ph_init_warp_c(o);
     ph_init_split_c(o);
+    ph_init_depth_c(o);
+    ph_init_steady_c(o);
+    ph_init_cloud_c(o);
 }
 
 #if defined(__x86_64__)
@@ -40,6 +43,7 @@ static void fill_avx2(struct ph_image_ops *o)
     ph_init_stroke_avx2(o);
     ph_init_warp_avx2(o);
     ph_init_split_avx2(o);
+    ph_init_cloud_avx2(o);
 }
 
 static void fill_avx512(struct ph_image_ops *o)
@@ -55,6 +59,7 @@ static void fill_avx512(struct ph_image_ops *o)
     ph_init_stroke_avx512(o);
     ph_init_warp_avx512(o);
     ph_init_split_avx512(o);
+    ph_init_cloud_avx512(o);
 }
 #endif
 

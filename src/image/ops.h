@@ -57,6 +57,22 @@ struct ph_warp_row {
     int32_t dither[32]; // 0..63 added in 64ths before rounding down; 16 values, twice
 };
 
+struct ph_depth_rule;
+
+// 1 / (clamp((v - lo) * gain) * slope + floor); ph_depth_metres() in depth.h
+struct ph_depth_line {
+    float lo, gain, slope, floor;
+};
+
+// y = a v + b against what was there before; ph_steady_apply() in steady.h
+struct ph_steady_line {
+    float a, b;
+    float outlier;          // |y - reference| above this has moved
+    float past, past_moved; // weight of y in the reference
+    float still;            // weight of y in what is shown, of a pixel that holds still
+    float gate, gate_gain;  // |y - shown| from which on, and how fast, that becomes 1
+};
+
 enum { PH_BLENDS = 4, PH_HASH_LANES = 16, PH_HASH_STRIPE = 128 };
 
 #define PH_HASH_MUL_LOW  UINT64_C(0x9e3779b1)
@@ -141,6 +157,19 @@ struct ph_image_ops {
     void (*stroke)(uint8_t *mask, ptrdiff_t stride, int w, int h, const struct ph_stroke *s);
     // Sets n bytes to how much of pixel i in row y..y+1 lies between top[i] and bottom[i] (finite).
     void (*band)(uint8_t *mask, const float *top, const float *bottom, int n, float y);
+
+    // depth, steady, cloud: see their headers. Rows of w floats; depth_keep writes x0..x1 of d and
+    // reads the pixels beside them where the row has some; confidence may be NULL. steady returns
+    // how many moved. cloud_points returns how many points it wrote, and may write up to
+    // PH_CLOUD_SLACK beyond.
+    void (*depth_keep)(float *d, const float *up, const float *z, const float *down,
+                       const float *confidence, int x0, int x1, int w,
+                       const struct ph_depth_rule *r);
+    void (*depth_metres)(float *d, const float *s, int n, const struct ph_depth_line *l);
+    int (*steady)(float *dst, const float *src, float *reference, float *shown, int n,
+                  const struct ph_steady_line *l);
+    int (*cloud_points)(float *xyz, uint8_t *rgb, const float *z, const uint8_t *px,
+                        const float *u, int w, float v, float fx, float fy);
 };
 
 struct ph_box_div ph_box_div(int radius); // 1..64; in blur.c
