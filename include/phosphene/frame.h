@@ -21,12 +21,15 @@ enum ph_mem { PH_HOST = 1, PH_CUDA = 2 };
 
 enum ph_format {
     PH_FORMAT_NONE,
-    PH_RGBA,  // 8 bits each, alpha not premultiplied: the one picture format on links
-    PH_GRAY8, // masks
-    PH_I420,  // 8-bit planes y, u, v; chroma (w+1)/2 x (h+1)/2: codecs and cameras
-    PH_NV12,  // 8-bit planes y, interleaved uv
-    PH_RGBF,  // three float planes r, g, b in 0..1: the tensor side
-    PH_DEPTHF // one float plane: depth along the optical axis, metres
+    PH_RGBA,   // 8 bits each, alpha not premultiplied: the one picture format on links
+    PH_GRAY8,  // masks
+    PH_I420,   // 8-bit planes y, u, v; chroma (w+1)/2 x (h+1)/2: codecs and cameras
+    PH_NV12,   // 8-bit planes y, interleaved uv
+    PH_RGBF,   // three float planes r, g, b in 0..1: the tensor side
+    PH_DEPTHF, // one float plane: depth along the optical axis, metres; 0 or infinite = nothing
+    // one float plane: relative inverse depth as models see it, larger is nearer; its scale and
+    // shift are unknown and drift from frame to frame
+    PH_INVERSEF
 };
 
 enum ph_matrix { PH_BT601 = 0, PH_BT709 = 1 };
@@ -51,7 +54,16 @@ struct ph_samples {
     int rate_hz;
 };
 
-enum ph_codec { PH_CODEC_NONE, PH_JPEG, PH_H264, PH_VP8, PH_PNG, PH_VP9 };
+enum ph_codec {
+    PH_CODEC_NONE,
+    PH_JPEG,
+    PH_H264,
+    PH_VP8,
+    PH_PNG,
+    PH_VP9,
+    PH_CLOUD,  // a MessagePack map of points: docs/protocol.md
+    PH_DEPTH16 // a picture and its depth in 16 bits: docs/protocol.md
+};
 
 struct ph_packet {
     enum ph_codec codec;
@@ -61,9 +73,18 @@ struct ph_packet {
     int width, height;
 };
 
-// Pinhole camera that took a picture; fx 0 = unknown.
+// Pinhole camera that took a picture; fx 0 = unknown. The middle of pixel (u, v) is at
+// (u + 1/2, v + 1/2).
 struct ph_intrinsics {
     float fx, fy, cx, cy; // pixels
+};
+
+// Points of one or several cameras: x right, y up, z forward; metres, or of unknown scale.
+struct ph_points {
+    float *xyz;   // 3 numbers a point
+    uint8_t *rgb; // 3 bytes a point
+    int count, capacity;
+    int views; // cameras
 };
 
 // Where the music is, at the pts of the frame that says so: at pts + t s it is at beat + t·bpm/60.
@@ -95,6 +116,7 @@ struct ph_frame {
         struct ph_samples samples;
         struct ph_packet packet;
         struct ph_signals signals;
+        struct ph_points points;
     };
     struct ph_intrinsics intrinsics;
 };
@@ -126,6 +148,8 @@ PH_API ph_err ph_frame_samples(struct ph_pool *pool, int count, int channels, in
 PH_API ph_err ph_frame_packet(struct ph_pool *pool, enum ph_codec codec, size_t capacity,
                               struct ph_frame **out);
 
+// Room for at least `capacity` points (rounded up so that sizes recycle), count 0.
+PH_API ph_err ph_frame_points(struct ph_pool *pool, int capacity, struct ph_frame **out);
 // count 1..256.
 PH_API ph_err ph_frame_signals(struct ph_pool *pool, int count, struct ph_frame **out);
 

@@ -157,6 +157,8 @@ PH_API ph_err ph_node_packet(struct ph_node *n, const struct ph_frame *like,
                              enum ph_codec codec, size_t capacity, struct ph_frame **out);
 PH_API ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count,
                               int channels, int rate_hz, struct ph_frame **out);
+PH_API ph_err ph_node_points(struct ph_node *n, const struct ph_frame *like, int capacity,
+                             struct ph_frame **out);
 // As many values as the node's info has signals.
 PH_API ph_err ph_node_signals(struct ph_node *n, const struct ph_frame *like,
                               struct ph_frame **out);

@@ -174,7 +174,8 @@ size_t ph_plane_row_bytes(enum ph_format format, int plane, int width)
     case PH_I420: return plane == 0 ? w : plane < 3 ? half : 0;
     case PH_NV12: return plane == 0 ? w : plane == 1 ? half * 2 : 0;
     case PH_RGBF: return plane < 3 ? w * sizeof(float) : 0;
-    case PH_DEPTHF: return plane == 0 ? w * sizeof(float) : 0;
+    case PH_DEPTHF:
+    case PH_INVERSEF: return plane == 0 ? w * sizeof(float) : 0;
     }
     return 0;
 }
@@ -188,14 +189,15 @@ int ph_plane_rows(enum ph_format format, int plane, int height)
 
 const char *ph_format_name(enum ph_format format)
 {
-    static const char *const names[] = { "none", "rgba", "gray8", "i420",
-                                         "nv12", "rgbf", "depthf" };
+    static const char *const names[] = { "none", "rgba", "gray8",  "i420",
+                                         "nv12", "rgbf", "depthf", "inversef" };
     return (unsigned) format < sizeof names / sizeof *names ? names[format] : "unknown";
 }
 
 const char *ph_codec_name(enum ph_codec codec)
 {
-    static const char *const names[] = { "none", "jpeg", "h264", "vp8", "png", "vp9" };
+    static const char *const names[] = { "none", "jpeg", "h264",  "vp8",
+                                         "png",  "vp9",  "cloud", "depth16" };
     return (unsigned) codec < sizeof names / sizeof *names ? names[codec] : "unknown";
 }
 
@@ -255,6 +257,33 @@ ph_err ph_frame_packet(struct ph_pool *pool, enum ph_codec codec, size_t capacit
     return PH_OK;
 }
 
+#define MAX_POINTS (1 << 26)
+
+ph_err ph_frame_points(struct ph_pool *pool, int capacity, struct ph_frame **out)
+{
+    *out = NULL;
+    if (capacity < 1 || capacity > MAX_POINTS) return PH_EINVAL;
+    size_t n = 1024;
+    while (n < (size_t) capacity) n *= 2;
+    struct block *b = block_get(pool, n * (3 * sizeof(float) + 3));
+    if (!b) return PH_ENOMEM;
+    b->pub.kind = PH_POINTS;
+    b->pub.points = (struct ph_points){ .xyz = (float *) (void *) b->data,
+                                        .rgb = b->data + n * 3 * sizeof(float),
+                                        .capacity = (int) n,
+                                        .views = 1 };
+    *out = &b->pub;
+    return PH_OK;
+}
+
+static void copy_points(struct ph_points *dst, const struct ph_points *src)
+{
+    memcpy(dst->xyz, src->xyz, (size_t) src->count * 3 * sizeof(float));
+    memcpy(dst->rgb, src->rgb, (size_t) src->count * 3);
+    dst->count = src->count;
+    dst->views = src->views;
+}
+
 ph_err ph_frame_signals(struct ph_pool *pool, int count, struct ph_frame **out)
 {
     *out = NULL;
@@ -275,6 +304,10 @@ static void copy_signals(struct ph_signals *dst, const struct ph_signals *src)
 
 static void copy_bytes(struct ph_frame *dst, const struct ph_frame *src)
 {
+    if (src->kind == PH_POINTS) {
+        copy_points(&dst->points, &src->points);
+        return;
+    }
     if (src->kind == PH_SIGNALS) {
         copy_signals(&dst->signals, &src->signals);
         return;
@@ -319,6 +352,8 @@ ph_err ph_frame_make_writable(struct ph_frame **f)
                                src->samples.rate_hz, &dst);
     else if (src->kind == PH_PACKET)
         ret = ph_frame_packet(pool, src->packet.codec, src->packet.size, &dst);
+    else if (src->kind == PH_POINTS)
+        ret = ph_frame_points(pool, src->points.capacity, &dst);
     else if (src->kind == PH_SIGNALS)
         ret = ph_frame_signals(pool, src->signals.count, &dst);
     if (ret == PH_OK) {

@@ -329,6 +329,13 @@ ph_err ph_node_samples(struct ph_node *n, const struct ph_frame *like, int count
     return meta(n, like, ret, *out);
 }
 
+ph_err ph_node_points(struct ph_node *n, const struct ph_frame *like, int capacity,
+                      struct ph_frame **out)
+{
+    ph_err ret = ph_frame_points(n->pool, capacity, out);
+    return meta(n, like, ret, *out);
+}
+
 ph_err ph_node_signals(struct ph_node *n, const struct ph_frame *like, struct ph_frame **out)
 {
     int count = 0;

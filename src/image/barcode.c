@@ -147,7 +147,7 @@ ph_err ph_barcode_read(const struct ph_picture *src, uint32_t *id)
 {
     int mean[CELLS][CELLS];
     if (!px_valid(src) || !big_enough(src)) return PH_EINVAL;
-    if (src->format == PH_RGBF || src->format == PH_DEPTHF) return PH_EINVAL;
+    if (src->format == PH_RGBF || px_is_depth(src->format)) return PH_EINVAL;
     for (int p = 0; p < PLACES; p++) {
         read_cells(mean, src, places[p]);
         // As it is, mirrored, turned by 180 degrees, upside down.

@@ -7,7 +7,7 @@
 
 static bool is_map(const struct ph_picture *p)
 {
-    return px_valid(p) && p->format == PH_DEPTHF;
+    return px_valid(p) && px_is_depth(p->format);
 }
 
 static float *map_row(const struct ph_picture *p, int y)

@@ -66,7 +66,13 @@ static inline int px_planes(enum ph_format f)
 // A picture whose planes are all of 4-byte pixels and full size: RGBA, RGBF, DEPTHF.
 static inline bool px_is_32(enum ph_format f)
 {
-    return f == PH_RGBA || f == PH_RGBF || f == PH_DEPTHF;
+    return f == PH_RGBA || f == PH_RGBF || f == PH_DEPTHF || f == PH_INVERSEF;
+}
+
+// One float a pixel: metres or relative inverse depth.
+static inline bool px_is_depth(enum ph_format f)
+{
+    return f == PH_DEPTHF || f == PH_INVERSEF;
 }
 
 #endif

@@ -229,7 +229,7 @@ ph_err ph_steady_apply(struct ph_steady *s, const struct ph_picture *dst,
                        struct ph_steady_report *report)
 {
     struct ph_steady_report r = { .a = 1, .cut = true };
-    if (!px_same_size(dst, src) || src->format != PH_DEPTHF || dst->format != PH_DEPTHF)
+    if (!px_same_size(dst, src) || !px_is_depth(src->format) || !px_is_depth(dst->format))
         return PH_EINVAL;
     bool known = s->width == src->width && s->height == src->height;
     if (known) {

@@ -39,7 +39,7 @@ struct ph_fit_rects ph_fit_rects(enum ph_fit fit, int sw, int sh, int dw, int dh
 static enum ph_filter choose(enum ph_fit_filter filter, const struct ph_picture *dst,
                              const struct ph_picture *src)
 {
-    if (src->format == PH_DEPTHF) return PH_NEAREST;
+    if (src->format == PH_DEPTHF || src->format == PH_INVERSEF) return PH_NEAREST;
     switch (filter) {
     case PH_FIT_BILINEAR: return PH_BILINEAR;
     case PH_FIT_AREA: return PH_AREA;

@@ -9,9 +9,11 @@ extern const struct ph_node_info ph_node_bloom;
 extern const struct ph_node_info ph_node_blur;
 extern const struct ph_node_info ph_node_browser;
 extern const struct ph_node_info ph_node_camera;
+extern const struct ph_node_info ph_node_cloud;
 extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
+extern const struct ph_node_info ph_node_depth16;
 extern const struct ph_node_info ph_node_diffusion;
 extern const struct ph_node_info ph_node_feedback;
 extern const struct ph_node_info ph_node_file;
@@ -23,6 +25,7 @@ extern const struct ph_node_info ph_node_kaleidoscope;
 extern const struct ph_node_info ph_node_listen;
 extern const struct ph_node_info ph_node_live;
 extern const struct ph_node_info ph_node_mirror;
+extern const struct ph_node_info ph_node_msgpack;
 extern const struct ph_node_info ph_node_null;
 extern const struct ph_node_info ph_node_overlay;
 extern const struct ph_node_info ph_node_pattern;
@@ -32,6 +35,7 @@ extern const struct ph_node_info ph_node_resize;
 extern const struct ph_node_info ph_node_scene;
 extern const struct ph_node_info ph_node_screen;
 extern const struct ph_node_info ph_node_split;
+extern const struct ph_node_info ph_node_steady;
 extern const struct ph_node_info ph_node_text;
 extern const struct ph_node_info ph_node_video;
 extern const struct ph_node_info ph_node_warp;
@@ -44,9 +48,11 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_blur,
     &ph_node_browser,
     &ph_node_camera,
+    &ph_node_cloud,
     &ph_node_color,
     &ph_node_crop,
     &ph_node_delay,
+    &ph_node_depth16,
     &ph_node_diffusion,
     &ph_node_feedback,
     &ph_node_file,
@@ -58,6 +64,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_listen,
     &ph_node_live,
     &ph_node_mirror,
+    &ph_node_msgpack,
     &ph_node_null,
     &ph_node_overlay,
     &ph_node_pattern,
@@ -67,6 +74,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_scene,
     &ph_node_screen,
     &ph_node_split,
+    &ph_node_steady,
     &ph_node_text,
     &ph_node_video,
     &ph_node_warp,

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const enum ph_codec ph_feed_codecs[PH_FEEDS] = { PH_JPEG, PH_H264, PH_VP8, PH_VP9 };
+const enum ph_codec ph_feed_codecs[PH_FEEDS] = { PH_JPEG, PH_H264,  PH_VP8,
+                                                 PH_VP9,  PH_CLOUD, PH_DEPTH16 };
 
 // --- reading
 
@@ -41,7 +42,12 @@ static const struct ph_ast_link *link_into(const struct ph_ast *ast, int node, i
 
 static bool makes(const struct ph_ast_node *n, enum ph_codec codec)
 {
-    if (is_type(n, "jpeg")) return codec == PH_JPEG;
+    static const struct {
+        const char *type;
+        enum ph_codec codec;
+    } encoders[] = { { "jpeg", PH_JPEG }, { "msgpack", PH_CLOUD }, { "depth16", PH_DEPTH16 } };
+    for (size_t i = 0; i < sizeof encoders / sizeof *encoders; i++)
+        if (is_type(n, encoders[i].type)) return codec == encoders[i].codec;
     const struct ph_param *p = ph_param_find(n->info->params, "codec", NULL);
     return p && !strcmp(n->info->group, "encode") &&
            !strcmp(ph_edit_value(n, p), ph_codec_name(codec));

@@ -8,7 +8,15 @@
 #define PH_NAME_MAX 64 // of a node, with its NUL
 
 // Packets that viewers can be sent; indices of a room's feeds.
-enum ph_feed_codec { PH_FEED_JPEG, PH_FEED_H264, PH_FEED_VP8, PH_FEED_VP9, PH_FEEDS };
+enum ph_feed_codec {
+    PH_FEED_JPEG,
+    PH_FEED_H264,
+    PH_FEED_VP8,
+    PH_FEED_VP9,
+    PH_FEED_CLOUD,
+    PH_FEED_DEPTH16,
+    PH_FEEDS
+};
 extern const enum ph_codec ph_feed_codecs[PH_FEEDS];
 
 struct ph_outlet {

@@ -140,7 +140,8 @@ static ph_err read_shown(struct draft *d, const struct ph_json *v, struct ph_fau
 static const struct {
     const char *name;
     enum ph_codec codec;
-} codecs[] = { { "jpeg", PH_JPEG }, { "h264", PH_H264 }, { "vp8", PH_VP8 }, { "vp9", PH_VP9 } };
+} codecs[] = { { "jpeg", PH_JPEG }, { "h264", PH_H264 },   { "vp8", PH_VP8 },
+               { "vp9", PH_VP9 },   { "cloud", PH_CLOUD }, { "depth16", PH_DEPTH16 } };
 #define CODECS (int) (sizeof codecs / sizeof *codecs)
 
 static enum ph_codec codec_of(const char *name)
@@ -179,11 +180,24 @@ static ph_err read_codec(struct draft *d, const struct ph_json *v, struct ph_fau
     const char *name = ph_json_string(ph_json_get(v, "codec"), "");
     enum ph_codec codec = codec_of(name);
     if (!codec)
-        return ph_fail(fault, PH_EINVAL, "codec",
-                       "codec is \"jpeg\", \"h264\", \"vp8\" or \"vp9\", got \"%.60s\"", name);
+        return ph_fail(
+            fault, PH_EINVAL, "codec",
+            "codec is \"jpeg\", \"h264\", \"vp8\", \"vp9\", \"cloud\" or \"depth16\", got "
+            "\"%.60s\"",
+            name);
     add_codec(&d->m, codec);
     add_codec(&d->m, PH_JPEG);
     return PH_OK;
+}
+
+// The clock of a camera is not needed: its pictures are dated as they come in.
+static ph_err read_role(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
+{
+    const char *role = ph_json_string(ph_json_get(v, "role"), "");
+    d->m.camera = !strcmp(role, "camera");
+    if (d->m.camera || !strcmp(role, "viewer")) return PH_OK;
+    return ph_fail(fault, PH_EINVAL, "role", "role is \"viewer\" or \"camera\", got \"%.60s\"",
+                   role);
 }
 
 // --- the message
@@ -200,6 +214,7 @@ static const struct kind {
     [PH_MESSAGE_SHOWN] = { "shown", read_shown, { "frame", "t", "count" } },
     [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs" } },
     [PH_MESSAGE_CODEC] = { "codec", read_codec, { "codec" } },
+    [PH_MESSAGE_ROLE] = { "register_role", read_role, { "role", "timestamp" } },
 };
 #define KINDS (int) (sizeof kinds / sizeof *kinds)
 
@@ -261,8 +276,9 @@ static ph_err find_type(struct draft *d, const char *name, struct ph_fault *faul
         return PH_OK;
     }
     if (!name)
-        return ph_fail(fault, PH_EINVAL, "type",
-                       "type is missing: set, cut, ping, subscribe, shown, hello or codec");
+        return ph_fail(
+            fault, PH_EINVAL, "type",
+            "type is missing: set, cut, ping, subscribe, shown, hello, codec or register_role");
     const char *near = ph_nearest(name, names);
     return ph_fail(fault, PH_EINVAL, "type", "unknown type \"%.60s\"%s%s%s", name,
                    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");

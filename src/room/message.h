@@ -16,6 +16,7 @@ enum ph_message_type {
     PH_MESSAGE_SHOWN,
     PH_MESSAGE_HELLO,
     PH_MESSAGE_CODEC,
+    PH_MESSAGE_ROLE,
 };
 
 #define PH_MESSAGE_VALUES 64
@@ -37,6 +38,7 @@ struct ph_message {
     double hz;        // SUBSCRIBE: room documents a second; 0 = no more
     uint64_t frame;   // SHOWN
     double t_ms;      // SHOWN: the client's clock; NAN = not told
+    bool camera;      // ROLE: sends pictures and wants none; else a viewer
     int shown;        // SHOWN: pictures since the last report, at least 1
     enum ph_codec
         codecs[PH_MESSAGE_CODECS]; // HELLO, CODEC: best first; JPEG is always among them

@@ -65,6 +65,9 @@ struct ph_viewer {
     struct ph_conn *conn; // a reference, once it is open
     uint64_t id;
     bool v1, mjpeg;
+    bool clouds;     // on /ws/depth: gets points and nothing before them
+    bool viewer;     // there: has asked who the cameras are
+    bool camera;     // there: sends pictures and wants nothing
     bool greeted;    // has said hello, or need not, or is too late
     bool said_hello; // and wants an answer
     bool placed;     // has a feed, or was told that there is none for it
@@ -272,6 +275,7 @@ void ph_view_join(struct ph_room *room, struct ph_viewer *v);
 void ph_view_leave(struct ph_room *room, struct ph_viewer *v);
 void ph_view_hello(struct ph_viewer *v, const struct ph_message *m); // HELLO, CODEC; thread: io
 void ph_view_shown(struct ph_viewer *v, const struct ph_message *m); // thread: io
+void ph_view_role(struct ph_viewer *v, bool camera);                 // thread: io
 void ph_view_subscribe(struct ph_viewer *v, double hz);              // thread: io
 void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast); // thread: worker
 void ph_view_cut(struct ph_room *room,

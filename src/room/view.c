@@ -43,7 +43,8 @@ struct memo { // metrics are printed once for all viewers who lost as many pictu
 
 static bool keyed(const struct ph_room *room, int feed)
 {
-    return feed >= 0 && room->feeds[feed].codec != PH_JPEG;
+    enum ph_codec codec = feed >= 0 ? room->feeds[feed].codec : PH_CODEC_NONE;
+    return codec == PH_H264 || codec == PH_VP8 || codec == PH_VP9;
 }
 
 static void set_mode(const struct ph_viewer *v)
@@ -54,7 +55,7 @@ static void set_mode(const struct ph_viewer *v)
 
 static bool wants_metrics(struct ph_viewer *v, int64_t now)
 {
-    if (v->mjpeg || (v->v1 && now - v->metrics_ns < METRICS_NS)) return false;
+    if (v->mjpeg || v->clouds || (v->v1 && now - v->metrics_ns < METRICS_NS)) return false;
     v->metrics_ns = now;
     return true;
 }
@@ -178,8 +179,9 @@ static void say_nothing_comes(const struct ph_viewer *v)
 {
     struct ph_fault fault;
     ph_fail(&fault, PH_ENOENT, "graph",
-            "this room's graph makes nothing that this client can show: it needs a jpeg node "
-            "before its live node");
+            "this room's graph makes nothing that this client can show: it needs a %s node "
+            "before its live node",
+            v->clouds ? "msgpack" : "jpeg");
     if (!v->mjpeg) ph_ws_fault(v->conn, false, 0, &fault);
 }
 
@@ -228,7 +230,7 @@ static void assign(struct ph_room *room, struct ph_viewer *v, bool asked)
     set_mode(v);
     if (feed >= 0)
         show_newest(room, v);
-    else
+    else if (!v->camera)
         say_nothing_comes(v);
 }
 
@@ -244,6 +246,37 @@ void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast)
     pthread_mutex_unlock(&room->view_lock);
 }
 
+// --- roles on /ws/depth
+
+// buffer_size: whether it has sent a picture. view_lock is held.
+static void tell_cameras(struct ph_room *room)
+{
+    struct ph_buf b = { 0 };
+    int count = 0;
+    ph_buf_puts(&b, "{\"type\":\"camera_list\",\"cameras\":[");
+    for (const struct ph_viewer *v = room->viewers; v; v = v->next)
+        if (v->camera)
+            ph_buf_printf(&b, "%s{\"client_id\":%llu,\"buffer_size\":%d}", count++ ? "," : "",
+                          (unsigned long long) v->id, ph_ws_publishes(room->house, v->id));
+    ph_buf_printf(&b, "],\"count\":%d}", count);
+    for (const struct ph_viewer *v = room->viewers; v && !b.failed; v = v->next)
+        if (v->viewer) ph_ws_send_text(v->conn, b.data, b.len);
+    ph_buf_free(&b);
+}
+
+void ph_view_role(struct ph_viewer *v, bool camera)
+{
+    struct ph_room *room = v->room;
+    pthread_mutex_lock(&room->view_lock);
+    v->camera = camera;
+    v->viewer = !camera;
+    v->wants_count = camera ? 0 : 1;
+    assign(room, v, false);
+    tell_cameras(room);
+    pthread_mutex_unlock(&room->view_lock);
+    ph_worker_poke(&room->worker);
+}
+
 // --- coming and going
 
 void ph_view_join(struct ph_room *room, struct ph_viewer *v)
@@ -251,7 +284,7 @@ void ph_view_join(struct ph_room *room, struct ph_viewer *v)
     v->feed = -1;
     v->hello_by_ns = ph_now_ns() + HELLO_NS;
     v->greeted = !v->v1;
-    if (v->greeted) v->wants[v->wants_count++] = PH_JPEG;
+    if (v->greeted) v->wants[v->wants_count++] = v->clouds ? PH_CLOUD : PH_JPEG;
     pthread_mutex_lock(&room->view_lock);
     v->next = room->viewers;
     room->viewers = v;
@@ -270,6 +303,7 @@ void ph_view_leave(struct ph_room *room, struct ph_viewer *v)
     if (*at) {
         *at = v->next;
         room->viewer_count--;
+        if (v->camera) tell_cameras(room);
     }
     if (!room->viewers) ph_frame_unref(&room->early);
     pthread_mutex_unlock(&room->view_lock);

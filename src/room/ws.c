@@ -44,32 +44,43 @@ static void not_found(struct ph_rooms *house, struct ph_request *req, const char
 }
 
 static ph_err accept_in(struct ph_rooms *house, struct ph_room *room, struct ph_request *req,
-                        struct ph_ws_accept *accept)
+                        bool clouds, struct ph_ws_accept *accept)
 {
     struct ph_viewer *v = new_viewer(house, room);
     if (!v) {
         ph_reply_error(req, 503, "", "out of memory");
         return PH_ENOMEM;
     }
-    v->v1 = ph_request_offers(req, PH_WIRE_SUBPROTOCOL);
+    v->clouds = clouds;
+    v->v1 = !clouds && ph_request_offers(req, PH_WIRE_SUBPROTOCOL);
     accept->subprotocol = v->v1 ? PH_WIRE_SUBPROTOCOL : NULL;
     accept->user = v;
     accept->mode = PH_SEND_LATEST;
     return PH_OK;
 }
 
-static ph_err accept_stream(void *opaque, struct ph_request *req, struct ph_ws_accept *accept)
+static ph_err accept_named(struct ph_rooms *house, struct ph_request *req, bool clouds,
+                           struct ph_ws_accept *accept)
 {
-    struct ph_rooms *house = opaque;
     const char *name = ph_request_query(req, "room");
     struct ph_room *room = ph_rooms_find(house, name);
     if (!room) {
         not_found(house, req, name);
         return PH_ENOENT;
     }
-    ph_err ret = accept_in(house, room, req, accept);
+    ph_err ret = accept_in(house, room, req, clouds, accept);
     ph_room_unref(&room);
     return ret;
+}
+
+static ph_err accept_stream(void *opaque, struct ph_request *req, struct ph_ws_accept *accept)
+{
+    return accept_named(opaque, req, false, accept);
+}
+
+static ph_err accept_depth(void *opaque, struct ph_request *req, struct ph_ws_accept *accept)
+{
+    return accept_named(opaque, req, true, accept);
 }
 
 static ph_err accept_test(void *opaque, struct ph_request *req, struct ph_ws_accept *accept)
@@ -80,7 +91,7 @@ static ph_err accept_test(void *opaque, struct ph_request *req, struct ph_ws_acc
         ph_reply_fault(req, 503, &fault);
         return fault.code;
     }
-    ph_err ret = accept_in(opaque, room, req, accept);
+    ph_err ret = accept_in(opaque, room, req, false, accept);
     ph_room_unref(&room);
     return ret;
 }
@@ -144,6 +155,13 @@ static void only_v1(struct ph_conn *conn, struct ph_message_id id)
     ph_ws_fault(conn, id.given, id.value, &fault);
 }
 
+static void only_depth(struct ph_conn *conn, struct ph_message_id id)
+{
+    struct ph_fault fault;
+    ph_fail(&fault, PH_EINVAL, "type", "roles belong to /ws and /ws/depth");
+    ph_ws_fault(conn, id.given, id.value, &fault);
+}
+
 static void heard(void *user, struct ph_conn *conn, const char *text, size_t len)
 {
     struct ph_viewer *v = user;
@@ -160,6 +178,12 @@ static void heard(void *user, struct ph_conn *conn, const char *text, size_t len
     case PH_MESSAGE_PING: pong(conn, m); break;
     case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m->hz); break;
     case PH_MESSAGE_SHOWN: ph_view_shown(v, m); break;
+    case PH_MESSAGE_ROLE:
+        if (v->clouds)
+            ph_view_role(v, m->camera);
+        else
+            only_depth(conn, id);
+        break;
     case PH_MESSAGE_HELLO:
     case PH_MESSAGE_CODEC:
         if (v->v1)
@@ -318,7 +342,10 @@ ph_err ph_ws_routes(struct ph_rooms *house)
     static const struct ph_ws_hooks stream = { accept_stream, opened, heard, received, closed };
     static const struct ph_ws_hooks test = { accept_test, opened, heard, received, closed };
     const struct ph_route mjpeg = { PH_GET, "/stream.mjpg", stream_mjpeg, house, false };
+    static const struct ph_ws_hooks depth = { accept_depth, opened, heard, received, closed };
     ph_err ret = ph_server_ws(house->server, "/ws/stream", &stream, house);
     if (ret == PH_OK) ret = ph_server_ws(house->server, "/ws/test", &test, house);
+    if (ret == PH_OK) ret = ph_server_ws(house->server, "/ws/depth", &depth, house);
+    if (ret == PH_OK) ret = ph_server_ws(house->server, "/ws", &depth, house);
     return ret < 0 ? ret : ph_server_route(house->server, &mjpeg);
 }

@@ -70,15 +70,23 @@ ph_err ph_wire_unpack(const void *bytes, size_t size, struct ph_wire *out,
 size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed,
                         uint8_t out[PH_WIRE_BYTES])
 {
-    static const uint8_t codecs[] = {
-        [PH_JPEG] = PH_WIRE_JPEG, [PH_H264] = PH_WIRE_H264, [PH_VP8] = PH_WIRE_VPX,
-        [PH_PNG] = PH_WIRE_PNG,   [PH_VP9] = PH_WIRE_VPX,
+    static const struct {
+        uint8_t kind, codec;
+    } codecs[] = {
+        [PH_JPEG] = { PH_WIRE_PICTURE, PH_WIRE_JPEG },
+        [PH_H264] = { PH_WIRE_PICTURE, PH_WIRE_H264 },
+        [PH_VP8] = { PH_WIRE_PICTURE, PH_WIRE_VPX },
+        [PH_PNG] = { PH_WIRE_PICTURE, PH_WIRE_PNG },
+        [PH_VP9] = { PH_WIRE_PICTURE, PH_WIRE_VPX },
+        [PH_CLOUD] = { PH_WIRE_CLOUD, 0 },
+        [PH_DEPTH16] = { PH_WIRE_DEPTH, 0 },
     };
     unsigned codec = f->kind == PH_PACKET ? f->packet.codec : 0;
-    if (codec >= sizeof codecs || !codecs[codec] || f->packet.size > UINT32_MAX) return 0;
+    if (codec >= sizeof codecs / sizeof *codecs || !codecs[codec].kind) return 0;
+    if (f->packet.size > UINT32_MAX) return 0;
     bool key = f->packet.key || codec == PH_JPEG || codec == PH_PNG;
-    ph_wire_pack(&(struct ph_wire){ .kind = PH_WIRE_PICTURE,
-                                    .codec = codecs[codec],
+    ph_wire_pack(&(struct ph_wire){ .kind = codecs[codec].kind,
+                                    .codec = codecs[codec].codec,
                                     .flags = (key ? PH_WIRE_KEY : 0u) |
                                              (epoch_changed ? PH_WIRE_EPOCH : 0u),
                                     .frame = (uint32_t) f->id,

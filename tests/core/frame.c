@@ -8,7 +8,7 @@
 #include <stdatomic.h>
 
 static const enum ph_format formats[] = { PH_RGBA, PH_GRAY8, PH_I420,
-                                          PH_NV12, PH_RGBF,  PH_DEPTHF };
+                                          PH_NV12, PH_RGBF,  PH_DEPTHF, PH_INVERSEF };
 #define FORMATS ((int) (sizeof formats / sizeof *formats))
 
 static struct ph_frame *picture(struct ph_pool *pool, enum ph_format format, int w, int h)
@@ -182,6 +182,26 @@ TEST(make_writable_copies_when_shared_and_only_then)
     }
 }
 
+TEST(make_writable_copies_points)
+{
+    struct ph_frame *f, *copy;
+    CHECK_INT(ph_frame_points(NULL, 0, &f), ==, PH_EINVAL);
+    CHECK_OK(ph_frame_points(NULL, 1500, &f));
+    CHECK_INT(f->points.capacity, >=, 1500);
+    for (int i = 0; i < 3 * 1500; i++) {
+        f->points.xyz[i] = (float) i;
+        f->points.rgb[i] = (uint8_t) i;
+    }
+    f->points.count = 1500;
+    copy = ph_frame_ref(f);
+    CHECK_OK(ph_frame_make_writable(&copy));
+    CHECK(copy != f && copy->points.count == 1500 && copy->points.views == 1);
+    CHECK(!memcmp(copy->points.xyz, f->points.xyz, 1500 * 12));
+    CHECK(!memcmp(copy->points.rgb, f->points.rgb, 1500 * 3));
+    ph_frame_unref(&copy);
+    ph_frame_unref(&f);
+}
+
 TEST(make_writable_copies_signals_and_their_beat)
 {
     struct ph_frame *f, *copy;
@@ -341,7 +361,9 @@ TEST(names_cover_every_value)
 {
     CHECK_STR(ph_format_name(PH_RGBA), "rgba");
     CHECK_STR(ph_format_name(PH_DEPTHF), "depthf");
+    CHECK_STR(ph_format_name(PH_INVERSEF), "inversef");
     CHECK_STR(ph_format_name((enum ph_format) 99), "unknown");
     CHECK_STR(ph_codec_name(PH_VP9), "vp9");
+    CHECK_STR(ph_codec_name(PH_DEPTH16), "depth16");
     CHECK_STR(ph_codec_name((enum ph_codec) - 1), "unknown");
 }

@@ -601,3 +601,136 @@ TEST(a_room_whose_graph_shows_nothing_says_so)
     client_close(&c);
     house_stop(&h);
 }
+
+// --- points
+
+#define CLOUD                                                                                  \
+    "scene 64x48 fps=30 -> pic: jpeg -> out: live\nscene.depth => s: steady -> c: cloud -> "   \
+    "msgpack => out\nscene.out => c.picture\ns => d: depth16 => out\npic => d.picture"
+
+TEST(points_come_as_messagepack_with_nothing_before_them)
+{
+    struct house h;
+    static const char *const paths[] = { "/ws/depth", "/ws", "/ws/depth?room=demo" };
+    house_start(&h, CLOUD, NULL);
+    for (int i = 0; i < 3; i++) {
+        struct client c;
+        watch(&h, &c, paths[i]);
+        for (int k = 0; k < 3; k++) {
+            struct message m = ws_next(&c);
+            CHECK_INT(m.opcode, ==, 2);
+            CHECK(!memcmp(m.data, "\x85\xa4type\xaapointcloud\xa9timestamp\xba", 28));
+            CHECK(!memcmp(m.data + 54, "\xaanum_points\xcd", 12)); // more than 255
+            size_t n = (size_t) (uint8_t) m.data[66] << 8 | (uint8_t) m.data[67];
+            CHECK_INT(n, >, 200);
+            CHECK_INT(m.size, >, n * 15);
+            CHECK_INT(m.size, <, n * 15 + 100);
+            message_free(&m);
+        }
+        client_close(&c);
+    }
+    house_stop(&h);
+}
+
+static struct message wait_kind(struct client *c, int kind)
+{
+    for (;;) {
+        struct message m = ws_wait(c, 2);
+        CHECK(m.opcode);
+        if ((int) unpack(&m).kind == kind) return m;
+        message_free(&m);
+    }
+}
+
+TEST(a_v1_client_chooses_between_pictures_points_and_depth)
+{
+    struct house h;
+    struct client c;
+    house_start(&h, CLOUD, NULL);
+    watch_v1(&h, &c, "/ws/stream");
+    ws_send_text(&c, "{\"type\":\"hello\",\"codecs\":[\"depth16\",\"jpeg\"]}");
+    struct message m = wait_text(&c, "\"hello\"");
+    CHECK_HAS(m.data, "\"codec\":\"depth16\"");
+    message_free(&m);
+    m = wait_kind(&c, PH_WIRE_DEPTH);
+    CHECK_INT(unpack(&m).width, ==, 64);
+    message_free(&m);
+    ws_send_text(&c, "{\"type\":\"codec\",\"codec\":\"cloud\"}");
+    m = wait_kind(&c, PH_WIRE_CLOUD);
+    CHECK(!memcmp(m.data + PH_WIRE_BYTES, "\x85\xa4type", 6));
+    message_free(&m);
+    ws_send_text(&c, "{\"type\":\"codec\",\"codec\":\"jpeg\"}");
+    m = wait_kind(&c, PH_WIRE_PICTURE);
+    message_free(&m);
+    client_close(&c);
+    house_stop(&h);
+}
+
+TEST(viewers_are_told_who_the_cameras_are)
+{
+    struct house h;
+    struct client viewer, camera;
+    house_start(&h, CLOUD, NULL);
+    watch(&h, &viewer, "/ws");
+    ws_send_text(&viewer, "{\"type\":\"register_role\",\"role\":\"viewer\",\"timestamp\":1.5}");
+    struct message m = wait_text(&viewer, "camera_list");
+    CHECK_HAS(m.data, "\"cameras\":[],\"count\":0");
+    message_free(&m);
+    watch(&h, &camera, "/ws");
+    ws_send_text(&camera, "{\"type\":\"register_role\",\"role\":\"camera\",\"timestamp\":2}");
+    m = wait_text(&viewer, "\"count\":1");
+    CHECK_HAS(m.data, "\"client_id\":");
+    CHECK_HAS(m.data, "\"buffer_size\":0");
+    message_free(&m);
+    ws_send_text(&camera, "{\"type\":\"ping\"}");
+    m = wait_text(&camera, "\"pong\"");
+    message_free(&m);
+    ws_send_text(&camera, "{\"type\":\"register_role\",\"role\":\"king\"}");
+    m = wait_text(&camera, "viewer");
+    CHECK_HAS(m.data, "\"field\":\"role\"");
+    message_free(&m);
+    client_close(&camera);
+    m = wait_text(&viewer, "\"count\":0");
+    message_free(&m);
+    client_close(&viewer);
+    watch(&h, &viewer, "/ws/stream");
+    ws_send_text(&viewer, "{\"type\":\"register_role\",\"role\":\"viewer\"}");
+    m = wait_text(&viewer, "/ws/depth");
+    message_free(&m);
+    client_close(&viewer);
+    house_stop(&h);
+}
+
+TEST(a_room_without_points_says_what_it_needs)
+{
+    struct house h;
+    struct client c;
+    house_start(&h, BALL, NULL);
+    watch(&h, &c, "/ws/depth");
+    struct message m = wait_text(&c, "\"error\"");
+    CHECK_HAS(m.data, "msgpack");
+    message_free(&m);
+    client_close(&c);
+    house_stop(&h);
+}
+
+TEST(a_viewer_of_points_that_stops_reading_holds_nobody_up)
+{
+    struct house h;
+    struct client slow, quick;
+    house_start(
+        &h,
+        "scene 160x120 fps=60 -> rest: null\nscene.depth => steady -> cloud stride=1 -> "
+        "msgpack => live",
+        NULL);
+    watch(&h, &slow, "/ws/depth"); // some 280 kB a message: its socket is soon full
+    watch(&h, &quick, "/ws/depth");
+    for (int i = 0; i < 60; i++) {
+        struct message m = ws_wait(&quick, 2);
+        CHECK(m.opcode);
+        message_free(&m);
+    }
+    client_close(&slow);
+    client_close(&quick);
+    house_stop(&h);
+}

@@ -34,6 +34,12 @@ static uint64_t hash_signals(const struct ph_signals *s)
     return values ^ hash_bytes(&s->beat.beat, sizeof s->beat.beat);
 }
 
+static uint64_t hash_points(const struct ph_points *p)
+{
+    uint64_t xyz = hash_bytes(p->xyz, (size_t) p->count * 3 * sizeof(float));
+    return xyz ^ hash_bytes(p->rgb, (size_t) p->count * 3) * 3;
+}
+
 static uint64_t hash_frame(const struct ph_frame *f)
 {
     switch (f->kind) {
@@ -43,7 +49,7 @@ static uint64_t hash_frame(const struct ph_frame *f)
         return hash_bytes(f->samples.data, (size_t) f->samples.count *
                                                (size_t) f->samples.channels * sizeof(float));
     case PH_SIGNALS: return hash_signals(&f->signals);
-    case PH_POINTS: break;
+    case PH_POINTS: return hash_points(&f->points);
     }
     return 0;
 }
@@ -110,8 +116,8 @@ const struct ph_node_info ph_node_hash = {
     .name = "hash",
     .group = "deliver",
     .help = "a number for what each frame shows and one for all, logged at the end",
-    .in = PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_SIGNALS,
-                     .help = "anything but points" }),
+    .in = PH_PORTS({ "in", PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS | PH_SIGNALS,
+                     .help = "anything" }),
     .params = params,
     .priv_size = sizeof(struct hash),
     .open = hash_open,

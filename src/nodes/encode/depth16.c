@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT
+#include "nodes/encode/depth16.h"
+
+#include <phosphene/node.h>
+
+#include "config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if PH_HAVE_SERVER
+#include <zlib.h>
+#endif
+
+// --- the format; little-endian
+
+static void put_u32(uint8_t *at, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) at[i] = (uint8_t) (v >> (8 * i));
+}
+
+static void put_f32(uint8_t *at, float v)
+{
+    uint32_t bits;
+    memcpy(&bits, &v, 4);
+    put_u32(at, bits);
+}
+
+struct span {
+    float near, far; // of what is there; 0 0 when nothing is
+};
+
+static const float *row_of(const struct ph_picture *map, int y)
+{
+    return (const float *) (const void *) (map->data[0] + y * map->stride[0]);
+}
+
+static bool there(float z)
+{
+    return z > 0 && z < INFINITY;
+}
+
+static struct span span_of(const struct ph_picture *map)
+{
+    struct span s = { INFINITY, 0 };
+    for (int y = 0; y < map->height; y++)
+        for (int x = 0; x < map->width; x++) {
+            float z = row_of(map, y)[x];
+            float low = there(z) ? z : INFINITY, high = there(z) ? z : 0;
+            s.near = low < s.near ? low : s.near;
+            s.far = high > s.far ? high : s.far;
+        }
+    if (s.far <= 0) s.near = 0;
+    return s;
+}
+
+// Nearly equal bytes side by side are what zlib is good at.
+static void differences(uint8_t *low, uint8_t *high, const struct ph_picture *map, float bias,
+                        float inverse)
+{
+    size_t at = 0;
+    for (int y = 0; y < map->height; y++) {
+        uint16_t left = 0;
+        const float *row = row_of(map, y);
+        for (int x = 0; x < map->width; x++, at++) {
+            uint16_t q = there(row[x]) ? (uint16_t) ((row[x] - bias) * inverse + 0.5f) : 0;
+            uint16_t d = (uint16_t) (q - left);
+            low[at] = (uint8_t) d;
+            high[at] = (uint8_t) (d >> 8);
+            left = q;
+        }
+    }
+}
+
+static size_t squeeze(uint8_t *out, size_t capacity, const uint8_t *bytes, size_t n,
+                      uint32_t *packing)
+{
+#if PH_HAVE_SERVER
+    uLongf size = capacity;
+    *packing = PH_DEPTH16_ZLIB;
+    return compress2(out, &size, bytes, n, 1) == Z_OK ? size : 0;
+#else
+    *packing = PH_DEPTH16_RAW;
+    if (n > capacity) return 0;
+    memcpy(out, bytes, n);
+    return n;
+#endif
+}
+
+size_t ph_depth16_bound(int width, int height, size_t jpeg_bytes)
+{
+    size_t n = (size_t) width * (size_t) height * 2;
+    return PH_DEPTH16_HEAD + jpeg_bytes + n + n / 1000 + 64; // zlib's compressBound and more
+}
+
+size_t ph_depth16_pack(uint8_t *out, size_t capacity, const struct ph_picture *map,
+                       const struct ph_intrinsics *lens, int bits, const uint8_t *jpeg,
+                       size_t jpeg_bytes, uint8_t *work)
+{
+    size_t n = (size_t) map->width * (size_t) map->height;
+    struct span s = span_of(map);
+    // value 1 is the nearest, so that 0 is free for nothing
+    float scale = fmaxf(s.far - s.near, 1e-6f) / (float) ((1 << bits) - 2);
+    float bias = s.near - scale;
+    const float head[8] = {
+        lens->fx, lens->fy, lens->cx, lens->cy, scale, bias, s.near, s.far
+    };
+    uint32_t packing;
+    for (int i = 0; i < 8; i++) put_f32(out + 4 * i, head[i]);
+    put_u32(out + 32, (uint32_t) jpeg_bytes);
+    if (jpeg_bytes) memcpy(out + PH_DEPTH16_HEAD, jpeg, jpeg_bytes);
+    differences(work, work + n, map, bias, 1 / scale);
+    size_t begin = PH_DEPTH16_HEAD + jpeg_bytes;
+    size_t size = squeeze(out + begin, capacity - begin, work, 2 * n, &packing);
+    put_u32(out + 36, packing);
+    return size ? begin + size : 0;
+}
+
+// --- the node
+
+struct depth16 {
+    int64_t bits;
+
+    uint8_t *work;
+    size_t work_bytes;
+};
+
+enum { IN, PICTURE };
+
+static void depth16_close(struct ph_node *n)
+{
+    struct depth16 *p = ph_priv(n);
+    free(p->work);
+}
+
+static ph_err need_work(struct depth16 *p, size_t bytes)
+{
+    if (bytes <= p->work_bytes) return PH_OK;
+    free(p->work);
+    p->work = malloc(bytes);
+    p->work_bytes = p->work ? bytes : 0;
+    return p->work ? PH_OK : PH_ENOMEM;
+}
+
+static ph_err encode(struct ph_node *n, struct depth16 *p, const struct ph_frame *f,
+                     const struct ph_frame *jpeg, struct ph_frame **out)
+{
+    const struct ph_picture *map = &f->picture;
+    size_t jpeg_bytes = jpeg ? jpeg->packet.size : 0;
+    ph_err ret = need_work(p, (size_t) map->width * (size_t) map->height * 4);
+    if (ret < 0) return ret;
+    size_t room = ph_depth16_bound(map->width, map->height, jpeg_bytes);
+    if ((ret = ph_node_packet(n, f, PH_DEPTH16, room, out)) < 0) return ret;
+    struct ph_packet *packet = &(*out)->packet;
+    packet->size =
+        ph_depth16_pack(packet->data, packet->capacity, map, &f->intrinsics, (int) p->bits,
+                        jpeg ? jpeg->packet.data : NULL, jpeg_bytes, p->work);
+    packet->key = true;
+    packet->width = map->width;
+    packet->height = map->height;
+    return packet->size ? PH_OK : PH_ENOMEM;
+}
+
+static ph_err depth16_process(struct ph_node *n)
+{
+    struct depth16 *p = ph_priv(n);
+    struct ph_frame *f, *jpeg = NULL, *packet = NULL;
+    ph_err ret = ph_node_read(n, IN, &f);
+    if (ret != PH_OK) return ret;
+    bool wanted = ph_node_wanted(n, PH_DEPTH16);
+    if (f->picture.format != PH_DEPTHF) {
+        ph_node_problem(n, "in is a depth map in metres, not %s: put steady before it",
+                        ph_format_name(f->picture.format));
+        ph_node_drop(n);
+        ret = PH_EFORMAT;
+    } else if (wanted) {
+        if (ph_node_linked(n, false, PICTURE)) ph_node_read(n, PICTURE, &jpeg);
+        bool usable = jpeg && jpeg->packet.codec == PH_JPEG;
+        ret = encode(n, p, f, usable ? jpeg : NULL, &packet);
+    }
+    ph_frame_unref(&jpeg);
+    ph_frame_unref(&f);
+    if (ret < 0) ph_frame_unref(&packet);
+    return packet ? ph_node_write(n, 0, packet) : ret;
+}
+
+// clang-format off
+static const struct ph_param params[] = {
+    PH_INT(struct depth16, bits, 8, 16, .def = "13", .flags = PH_PARAM_FIRST, .help = "of a depth value, from the nearest to the farthest of each frame; fewer are smaller"),
+    { 0 }
+};
+// clang-format on
+
+const struct ph_node_info ph_node_depth16 = {
+    .name = "depth16",
+    .group = "encode",
+    .help = "packs depth and its picture for viewers that make the points themselves",
+    .in = PH_PORTS({ "in", PH_PICTURE, .help = "metres (depthf), 0 = nothing there" },
+                   { "picture", PH_PACKET, PH_PORT_HOLD | PH_PORT_OPTIONAL,
+                     .help = "JPEG packets, of any size" }),
+    .out = PH_PORTS({ "out", PH_PACKET, .help = "one message for each map" }),
+    .params = params,
+    .priv_size = sizeof(struct depth16),
+    .close = depth16_close,
+    .process = depth16_process,
+};

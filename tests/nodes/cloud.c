@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: MIT
+// From the depth of a scene to points, and to the messages that viewers get.
+#include "../golden.h"
+#include "run.h"
+
+#include "config.h"
+#include "nodes/encode/depth16.h"
+#include "nodes/encode/msgpack.h"
+#include "nodes/source/scene_render.h"
+
+#include <math.h>
+#if PH_HAVE_SERVER
+#include <zlib.h>
+#endif
+
+static const struct ph_points *run_points(const struct run *r, int i)
+{
+    if (i >= r->count) TEST_FAIL("there is no frame %d: %d came; %s", i, r->count, r->problem);
+    CHECK_INT(r->frames[i]->kind, ==, PH_POINTS);
+    return &r->frames[i]->points;
+}
+
+#define SCENE "scene 192x144 fps=10 orbit=8 spin=0 height=2 distance=6 fov=60 -> rest: null\n"
+
+// A point of the scene's first camera in the world, y up.
+static void to_world(float out[3], const struct ph_scene_camera *c, const float p[3])
+{
+    for (int i = 0; i < 3; i++)
+        out[i] = c->eye[i] + c->right[i] * p[0] - c->down[i] * p[1] + c->forward[i] * p[2];
+}
+
+TEST(points_of_three_views_lie_on_the_ground_of_one_world)
+{
+    static struct run r;
+    run_open(&r, SCENE "scene.depth -> steady smooth=0 edge=0 far=0 -> cloud stride=1 -> live");
+    run_until(&r, 2.05);
+    CHECK_INT(r.count, >=, 20);
+    for (int view = 0; view < 3; view++) {
+        const struct ph_points *p = run_points(&r, view * 10);
+        struct ph_scene_camera c;
+        ph_scene_camera(&c, r.frames[view * 10]->pts_ns, 192, 144, 8, 2, 6, 60);
+        int ground = 0;
+        CHECK_INT(p->count, >, 192 * 144 / 2);
+        for (int i = 0; i < p->count; i++) {
+            float w[3];
+            to_world(w, &c, p->xyz + 3 * i);
+            CHECK_NUM((double) w[1], >, -2e-3); // nothing is below it
+            double aside = fmax(fabs((double) w[0]), fabs((double) w[2]));
+            if (aside < 2.6 || aside > 5) continue; // where nothing else stands
+            CHECK_NUM(fabs((double) w[1]), <, 1e-3);
+            ground++;
+        }
+        CHECK_INT(ground, >, 500);
+    }
+    run_close(&r);
+}
+
+TEST(points_have_the_colours_of_their_pixels)
+{
+    static struct run r;
+    run_open(&r,
+             "scene 64x48 fps=10 -> rest: null\n"
+             "scene.depth -> steady smooth=0 edge=0 far=0 -> points: cloud stride=1 -> live: live\n"
+             "scene.out -> points.picture\nscene.out -> seen: delay -> live");
+    run_until(&r, 0);
+    const struct ph_points *p = NULL;
+    const struct ph_picture *picture = NULL;
+    for (int i = 0; i < r.count; i++)
+        if (r.frames[i]->kind == PH_POINTS)
+            p = &r.frames[i]->points;
+        else
+            picture = &r.frames[i]->picture;
+    CHECK(p && picture);
+    const struct ph_frame *f = r.frames[0]->kind == PH_POINTS ? r.frames[0] : r.frames[1];
+    const struct ph_intrinsics *lens = &f->intrinsics;
+    for (int i = 0; i < p->count; i++) {
+        const float *at = p->xyz + 3 * i;
+        int u = (int) (at[0] / at[2] * lens->fx + lens->cx);
+        int v = (int) (-at[1] / at[2] * lens->fy + lens->cy);
+        uint32_t want = px(picture, u, v);
+        const uint8_t *rgb = p->rgb + 3 * i;
+        CHECK_INT((rgb[0] << 16 | rgb[1] << 8 | rgb[2]), ==, (int) (want >> 8));
+    }
+    run_close(&r);
+}
+
+TEST(stride_voxels_and_the_angle_of_view_change_live)
+{
+    static struct run r;
+    run_open(&r, SCENE "scene.depth -> steady smooth=0 -> cloud: cloud stride=1 -> live");
+    run_until(&r, 0);
+    int all = run_points(&r, 0)->count;
+    run_set(&r, "cloud", "stride", "3");
+    run_until(&r, 0.1);
+    int ninth = run_points(&r, 1)->count;
+    CHECK_NUM(fabs(9.0 * ninth / all - 1), <, 0.1);
+    run_set(&r, "cloud", "voxel", "0.5");
+    run_until(&r, 0.2);
+    CHECK_INT(run_points(&r, 2)->count, <, ninth / 2);
+    run_set(&r, "cloud", "fov", "90");
+    run_until(&r, 0.3);
+    CHECK_NUM((double) r.frames[3]->intrinsics.fx, ==, 96);
+    run_close(&r);
+}
+
+TEST(edges_and_limits_leave_points_out)
+{
+    static struct run a, b, c;
+    run_open(&a, SCENE "scene.depth -> steady smooth=0 edge=0 far=0 -> cloud -> live");
+    run_open(&b, SCENE "scene.depth -> steady smooth=0 edge=0.02 far=0 -> cloud -> live");
+    run_open(&c, SCENE "scene.depth -> steady smooth=0 edge=0 near=4 far=6 -> cloud -> live");
+    run_until(&a, 0);
+    run_until(&b, 0);
+    run_until(&c, 0);
+    int all = run_points(&a, 0)->count;
+    CHECK_INT(run_points(&b, 0)->count, <, all);
+    CHECK_INT(run_points(&b, 0)->count, >, all / 2);
+    CHECK_INT(run_points(&c, 0)->count, <, all);
+    for (int i = 0; i < run_points(&c, 0)->count; i++) {
+        float z = run_points(&c, 0)->xyz[3 * i + 2];
+        CHECK(z >= 3.999f && z <= 6.001f);
+    }
+    run_close(&a);
+    run_close(&b);
+    run_close(&c);
+}
+
+TEST(what_is_no_depth_is_refused_by_name)
+{
+    static struct run r;
+    run_open(&r, "pattern size=32x32 fps=10 -> steady -> cloud -> live");
+    run_until(&r, 0.1);
+    CHECK_HAS(r.problem, "depthf");
+    CHECK_INT(r.count, ==, 0);
+    run_close(&r);
+    run_open(&r, "pattern size=32x32 fps=10 -> cloud -> live");
+    run_until(&r, 0.1);
+    CHECK_HAS(r.problem, "steady");
+    run_close(&r);
+    run_open(&r, "pattern size=32x32 fps=10 -> depth16 -> live");
+    run_until(&r, 0.1);
+    CHECK_HAS(r.problem, "steady");
+    run_close(&r);
+}
+
+TEST(the_same_film_has_the_same_messages)
+{
+    static const char text[] = SCENE
+        "scene.depth -> s: steady -> c: cloud -> msgpack -> live: live\nscene.out -> c.picture\n"
+        "s -> depth16 -> live";
+    static struct run a, b;
+    run_open(&a, text);
+    run_open(&b, text);
+    run_until(&a, 0.5);
+    run_until(&b, 0.5);
+    CHECK_INT(a.count, >=, 10);
+    CHECK_INT(a.count, ==, b.count);
+    for (int i = 0; i < a.count; i++) {
+        const struct ph_packet *p = &a.frames[i]->packet, *q = &b.frames[i]->packet;
+        CHECK(p->codec == q->codec && p->size == q->size);
+        if (p->codec == PH_DEPTH16) CHECK(!memcmp(p->data, q->data, p->size));
+    }
+    run_close(&a);
+    run_close(&b);
+}
+
+// --- MessagePack, byte for byte
+
+static uint8_t *file_bytes(const char *path, size_t *size)
+{
+    FILE *f = fopen(path, "rb");
+    uint8_t *bytes = malloc(1 << 20);
+    CHECK(f && bytes);
+    *size = fread(bytes, 1, 1 << 20, f);
+    fclose(f);
+    return bytes;
+}
+
+static void fill_cloud(struct ph_points *p, int n)
+{
+    p->count = n;
+    for (int i = 0; i < n; i++) {
+        p->xyz[3 * i] = (float) (i * 0.25 - 1);
+        p->xyz[3 * i + 1] = (float) sin(i * 0.1);
+        p->xyz[3 * i + 2] = (float) (1 + (i % 97) / 64.0);
+        p->rgb[3 * i] = (uint8_t) i;
+        p->rgb[3 * i + 1] = (uint8_t) (i * 7);
+        p->rgb[3 * i + 2] = (uint8_t) (i * 31 + 5);
+    }
+}
+
+TEST(a_message_is_what_an_existing_viewer_reads)
+{
+    static const struct {
+        const char *file, *timestamp;
+        int count, views;
+    } cases[] = {
+        { "depth/cloud/msg_0.msgpack", "2026-01-02T03:04:05.678901", 0, 0 },
+        { "depth/cloud/msg_5.msgpack", "2026-01-02T03:04:05.678901", 5, 0 },
+        { "depth/cloud/msg_21.msgpack", "2026-01-02T03:04:05", 21, 0 },
+        { "depth/cloud/msg_22_v2.msgpack", "2026-01-02T03:04:05.000001", 22, 2 },
+        { "depth/cloud/msg_127.msgpack", "2026-11-30T23:59:59.999999", 127, 0 },
+        { "depth/cloud/msg_128_v3.msgpack", "2026-11-30T23:59:59.999999", 128, 3 },
+        { "depth/cloud/msg_256.msgpack", "2026-05-06T07:08:09.101112", 256, 0 },
+    };
+    struct ph_frame *f;
+    CHECK_OK(ph_frame_points(NULL, 256, &f));
+    uint8_t *out = malloc(PH_CLOUD_HEAD + 256 * 15);
+    CHECK(out);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        size_t want;
+        uint8_t *bytes = file_bytes(golden(cases[i].file), &want);
+        fill_cloud(&f->points, cases[i].count);
+        size_t got = ph_cloud_pack(out, &f->points, cases[i].timestamp, cases[i].views);
+        if (got != want || memcmp(out, bytes, want))
+            TEST_FAIL("%s: %zu bytes, want %zu", cases[i].file, got, want);
+        free(bytes);
+    }
+    free(out);
+    ph_frame_unref(&f);
+}
+
+TEST(a_large_cloud_has_its_sizes_in_four_bytes)
+{
+    struct ph_frame *f;
+    CHECK_OK(ph_frame_points(NULL, 70000, &f));
+    f->points.count = 70000;
+    memset(f->points.xyz, 0, 70000 * 12);
+    memset(f->points.rgb, 0, 70000 * 3);
+    uint8_t *out = malloc(PH_CLOUD_HEAD + 70000 * 15);
+    CHECK(out);
+    size_t size = ph_cloud_pack(out, &f->points, "2026-01-02T03:04:05", 0);
+    CHECK_INT(size, ==, 87 + 840000 + 210000);
+    CHECK(!memcmp(out + 58, "\xce\x00\x01\x11\x70\xa6points\xc6\x00\x0c\xd1\x40", 17));
+    free(out);
+    ph_frame_unref(&f);
+}
+
+// --- 16 bits
+
+#if PH_HAVE_SERVER
+static float f32_at(const uint8_t *at)
+{
+    float v;
+    memcpy(&v, at, 4);
+    return v;
+}
+
+TEST(sixteen_bits_give_the_depth_back)
+{
+    enum { W = 61, H = 37 };
+    struct ph_frame *f;
+    static uint8_t work[W * H * 4], bytes[W * H * 2];
+    CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, W, H, &f));
+    for (int y = 0; y < H; y++)
+        for (int x = 0; x < W; x++) {
+            float *z = (float *) (void *) (f->picture.data[0] + y * f->picture.stride[0]) + x;
+            *z = (x + y) % 11 == 0   ? 0
+                 : (x + y) % 13 == 0 ? INFINITY
+                                     : 1 + (float) ((x * 31 + y * 17) % 997) / 100;
+        }
+    size_t room = ph_depth16_bound(W, H, 5);
+    uint8_t *out = malloc(room);
+    CHECK(out);
+    struct ph_intrinsics lens = { 50, 51, 30, 18 };
+    for (int bits = 8; bits <= 16; bits++) {
+        size_t size = ph_depth16_pack(out, room, &f->picture, &lens, bits,
+                                      (const uint8_t *) "\xff\xd8\xff\xd9!", 5, work);
+        CHECK_INT(size, >, 0);
+        CHECK(f32_at(out) == 50 && f32_at(out + 12) == 18 && out[32] == 5 && out[36] == 1);
+        uLongf n = sizeof bytes;
+        CHECK_INT(uncompress(bytes, &n, out + PH_DEPTH16_HEAD + 5, size - PH_DEPTH16_HEAD - 5),
+                  ==, Z_OK);
+        CHECK_INT(n, ==, sizeof bytes);
+        float scale = f32_at(out + 16), bias = f32_at(out + 20);
+        for (int y = 0; y < H; y++) {
+            uint16_t q = 0;
+            const float *row =
+                (const float *) (const void *) (f->picture.data[0] + y * f->picture.stride[0]);
+            for (int x = 0; x < W; x++) {
+                int i = y * W + x;
+                q = (uint16_t) (q + (bytes[i] | bytes[W * H + i] << 8));
+                bool there = row[x] > 0 && row[x] < INFINITY;
+                CHECK_INT(q > 0, ==, there);
+                CHECK_INT(q, <, 1 << bits);
+                if (!there) continue;
+                CHECK_NUM(fabs((double) ((float) q * scale + bias - row[x])), <=,
+                          0.51 * (double) scale);
+            }
+        }
+    }
+    for (int y = 0; y < H; y++) memset(f->picture.data[0] + y * f->picture.stride[0], 0, W * 4);
+    CHECK_INT(ph_depth16_pack(out, room, &f->picture, &lens, 13, NULL, 0, work), >, 0);
+    free(out);
+    ph_frame_unref(&f);
+}
+#endif
