@@ -34,7 +34,8 @@ static ph_err read_format(struct ph_node *n, int port, bool depth, struct ph_fra
     if (ret != PH_OK) return ret;
     const struct ph_frame *got = *f;
     enum ph_format format = got->kind == PH_PICTURE ? got->picture.format : PH_FORMAT_NONE;
-    if (got->mem == PH_HOST && (format == PH_RGBA || (depth && (format == PH_DEPTHF || format == PH_INVERSEF))))
+    if (got->mem == PH_HOST &&
+        (format == PH_RGBA || (depth && (format == PH_DEPTHF || format == PH_INVERSEF))))
         return PH_OK;
     ph_node_problem(n, "takes rgba pictures%s, got %s", depth ? " and depth" : "",
                     got->mem != PH_HOST        ? "one that is not in host memory"

@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-static const enum ph_format formats[] = { PH_RGBA, PH_GRAY8, PH_I420,
-                                          PH_NV12, PH_RGBF,  PH_DEPTHF, PH_INVERSEF };
+static const enum ph_format formats[] = { PH_RGBA, PH_GRAY8,  PH_I420,    PH_NV12,
+                                          PH_RGBF, PH_DEPTHF, PH_INVERSEF };
 #define FORMATS ((int) (sizeof formats / sizeof *formats))
 
 static struct ph_frame *picture(struct ph_pool *pool, enum ph_format format, int w, int h)

@@ -58,10 +58,11 @@ TEST(points_of_three_views_lie_on_the_ground_of_one_world)
 TEST(points_have_the_colours_of_their_pixels)
 {
     static struct run r;
-    run_open(&r,
-             "scene 64x48 fps=10 -> rest: null\n"
-             "scene.depth -> steady smooth=0 edge=0 far=0 -> points: cloud stride=1 -> live: live\n"
-             "scene.out -> points.picture\nscene.out -> seen: delay -> live");
+    run_open(
+        &r,
+        "scene 64x48 fps=10 -> rest: null\n"
+        "scene.depth -> steady smooth=0 edge=0 far=0 -> points: cloud stride=1 -> live: live\n"
+        "scene.out -> points.picture\nscene.out -> seen: delay -> live");
     run_until(&r, 0);
     const struct ph_points *p = NULL;
     const struct ph_picture *picture = NULL;
@@ -145,9 +146,9 @@ TEST(what_is_no_depth_is_refused_by_name)
 
 TEST(the_same_film_has_the_same_messages)
 {
-    static const char text[] = SCENE
-        "scene.depth -> s: steady -> c: cloud -> msgpack -> live: live\nscene.out -> c.picture\n"
-        "s -> depth16 -> live";
+    static const char text[] = SCENE "scene.depth -> s: steady -> c: cloud -> msgpack -> live: "
+                                     "live\nscene.out -> c.picture\n"
+                                     "s -> depth16 -> live";
     static struct run a, b;
     run_open(&a, text);
     run_open(&b, text);

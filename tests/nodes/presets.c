@@ -48,14 +48,21 @@ static void push_grey(int w, int h)
     free(grey);
 }
 
-// The newest packet as a picture of 3 bytes a pixel; its size is checked by the decoder.
+// Points and depth go to the same viewers as pictures.
+static const struct ph_frame *newest_jpeg(void)
+{
+    for (int i = r.count - 1; i >= 0; i--)
+        if (r.frames[i]->kind == PH_PACKET && r.frames[i]->packet.codec == PH_JPEG)
+            return r.frames[i];
+    TEST_FAIL("no JPEG packet among %d frames", r.count);
+}
+
+// The newest one as a picture of 3 bytes a pixel; its size is checked by the decoder.
 static uint8_t *decoded(int *w, int *h)
 {
-    const struct ph_frame *f = r.frames[r.count - 1];
+    const struct ph_frame *f = newest_jpeg();
     int sub, space;
     tjhandle tj = tjInitDecompress();
-    CHECK_INT(f->kind, ==, PH_PACKET);
-    CHECK_INT(f->packet.codec, ==, PH_JPEG);
     CHECK_OK(tjDecompressHeader3(tj, f->packet.data, f->packet.size, w, h, &sub, &space));
     uint8_t *rgb = malloc((size_t) *w * (size_t) *h * 3);
     CHECK_OK(tjDecompress2(tj, f->packet.data, f->packet.size, rgb, *w, 0, *h, TJPF_RGB, 0));
