@@ -147,6 +147,7 @@ static bool become(struct ph_ast *ast, struct ph_ast_node *node, const struct ph
         node->name = ph_tree_text(ast, like->info->name, strlen(like->info->name));
     if (!same) node->params = NULL, node->param_count = 0;
     node->info = like->info;
+    ph_ast_keep_drives(ast, (int) (node - ast->nodes));
     bool ok = node->name != NULL;
     for (int i = 0; i < like->param_count && ok; i++)
         ok = ph_ast_set(ast, node, like->params[i].info->name, like->params[i].value, NULL) ==
@@ -251,26 +252,10 @@ static int find_sink(const struct ph_ast *ast, const struct ph_node_info *wanted
     return last;
 }
 
-static void remove_node(struct ph_ast *ast, int node)
-{
-    int kept = 0;
-    for (int i = 0; i < ast->link_count; i++) {
-        struct ph_ast_link l = ast->links[i];
-        if (l.from == node || l.to == node) continue;
-        l.from -= l.from > node;
-        l.to -= l.to > node;
-        ast->links[kept++] = l;
-    }
-    ast->link_count = kept;
-    ast->node_count--;
-    memmove(&ast->nodes[node], &ast->nodes[node + 1],
-            (size_t) (ast->node_count - node) * sizeof *ast->nodes);
-}
-
 static struct ph_ast_link *link_into(struct ph_ast *ast, int node)
 {
     for (int i = 0; i < ast->link_count; i++)
-        if (ast->links[i].to == node) return &ast->links[i];
+        if (ast->links[i].to == node && !ast->links[i].drive) return &ast->links[i];
     return NULL;
 }
 
@@ -290,7 +275,7 @@ static bool fit_sink(struct ph_ast *ast, int sink, const struct ph_node_info *in
         l->from_port = before->from_port;
         l->queue = l->queue || before->queue;
         if (has_link(ast, encoder, true)) continue;
-        remove_node(ast, encoder);
+        ph_ast_remove(ast, encoder);
         sink -= sink > encoder;
     }
     return false;

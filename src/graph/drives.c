@@ -331,3 +331,40 @@ ph_err ph_drive_set(struct ph_ast *ast, struct ph_ast_node *node, const char *pa
     if (ret < 0 && fault) fault->line = 1, fault->column = 1 + (int) (at - expr);
     return ret;
 }
+
+// --- edits
+
+void ph_ast_keep_drives(struct ph_ast *ast, int node)
+{
+    int kept = 0;
+    for (int i = 0; i < ast->drive_count; i++) {
+        struct ph_ast_drive d = ast->drives[i];
+        if (d.node == node)
+            d.param = ph_param_find(ast->nodes[node].info->params, d.param->name, NULL);
+        if (d.param && ph_drive_can(d.param)) ast->drives[kept++] = d;
+    }
+    ast->drive_count = kept;
+}
+
+void ph_ast_remove(struct ph_ast *ast, int node)
+{
+    int links = 0, drives = 0;
+    for (int i = 0; i < ast->link_count; i++) {
+        struct ph_ast_link l = ast->links[i];
+        if (l.from == node || l.to == node) continue;
+        l.from -= l.from > node;
+        l.to -= l.to > node;
+        ast->links[links++] = l;
+    }
+    for (int i = 0; i < ast->drive_count; i++) {
+        struct ph_ast_drive d = ast->drives[i];
+        if (d.node == node) continue;
+        d.node -= d.node > node;
+        ast->drives[drives++] = d;
+    }
+    ast->link_count = links;
+    ast->drive_count = drives;
+    ast->node_count--;
+    memmove(&ast->nodes[node], &ast->nodes[node + 1],
+            (size_t) (ast->node_count - node) * sizeof *ast->nodes);
+}

@@ -63,6 +63,10 @@ struct ph_ast_node *ph_ast_find(const struct ph_ast *ast, const char *name);
 // Sets a parameter's text (checked); replaces or adds.
 ph_err ph_ast_set(struct ph_ast *ast, struct ph_ast_node *node, const char *param,
                   const char *value, struct ph_fault *fault);
+// Takes a node away, with its links and drives; nodes behind it move up. What names its signals stays.
+void ph_ast_remove(struct ph_ast *ast, int node);
+// After a node has become one of another type: drives of parameters that this does not have go.
+void ph_ast_keep_drives(struct ph_ast *ast, int node);
 // Canonical text that parses to the same thing; malloc'ed.
 char *ph_ast_print(const struct ph_ast *ast);
 const char *ph_drop_name(enum ph_drop drop);

@@ -162,19 +162,6 @@ static ph_err become(struct ph_ast *ast, struct ph_ast_node *n, const struct ph_
     return PH_OK;
 }
 
-// What drives a parameter that the new source does not have goes with the old one.
-static void keep_drives(struct ph_ast *ast, int node)
-{
-    int kept = 0;
-    for (int i = 0; i < ast->drive_count; i++) {
-        struct ph_ast_drive d = ast->drives[i];
-        if (d.node == node)
-            d.param = ph_param_find(ast->nodes[node].info->params, d.param->name, NULL);
-        if (d.param && ph_drive_can(d.param)) ast->drives[kept++] = d;
-    }
-    ast->drive_count = kept;
-}
-
 static ph_err replace_source(struct ph_ast *ast, const struct ph_ast_node *like,
                              struct ph_fault *fault)
 {
@@ -187,7 +174,7 @@ static ph_err replace_source(struct ph_ast *ast, const struct ph_ast_node *like,
         if (l->from == at && l->from_port >= ph_port_count(like->info->out)) l->from_port = 0;
     }
     ph_err ret = become(ast, &ast->nodes[at], like, fault);
-    keep_drives(ast, at);
+    ph_ast_keep_drives(ast, at);
     return ret;
 }
 
@@ -266,30 +253,6 @@ ph_err ph_edit_record(const char *text, const char *path, char name[PH_NAME_MAX]
     return ret;
 }
 
-static void remove_node(struct ph_ast *ast, int at)
-{
-    int kept = 0;
-    for (int i = 0; i < ast->link_count; i++) {
-        struct ph_ast_link l = ast->links[i];
-        if (l.from == at || l.to == at) continue;
-        l.from -= l.from > at;
-        l.to -= l.to > at;
-        ast->links[kept++] = l;
-    }
-    ast->link_count = kept;
-    kept = 0;
-    for (int i = 0; i < ast->drive_count; i++) {
-        struct ph_ast_drive d = ast->drives[i];
-        if (d.node == at) continue;
-        d.node -= d.node > at;
-        ast->drives[kept++] = d;
-    }
-    ast->drive_count = kept;
-    ast->node_count--;
-    memmove(&ast->nodes[at], &ast->nodes[at + 1],
-            (size_t) (ast->node_count - at) * sizeof *ast->nodes);
-}
-
 ph_err ph_edit_remove(const char *text, const char *node, char **out, struct ph_fault *fault)
 {
     struct ph_ast *ast = NULL;
@@ -298,7 +261,7 @@ ph_err ph_edit_remove(const char *text, const char *node, char **out, struct ph_
     const struct ph_ast_node *n = ret == PH_OK ? ph_ast_find(ast, node) : NULL;
     if (ret == PH_OK && !n)
         ret = ph_fail(fault, PH_ENOENT, "node", "this graph has no node \"%.60s\"", node);
-    if (ret == PH_OK) remove_node(ast, (int) (n - ast->nodes));
+    if (ret == PH_OK) ph_ast_remove(ast, (int) (n - ast->nodes));
     if (ret == PH_OK) ret = print(ast, out, fault);
     ph_tree_free(ast);
     return ret;

@@ -4,7 +4,8 @@
 
 static const char *const commands[] = { "serve", "run",         "nodes",    "doctor",
                                         "top",   "trace",       "bench",    "replay",
-                                        "help",  "completions", "generate", "models" };
+                                        "help",  "completions", "generate", "models",
+                                        "render" };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 TEST(overview_names_every_command)

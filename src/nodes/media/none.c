@@ -2,6 +2,7 @@
 // This folder in a build without FFmpeg: every opening says what is missing, nothing else is called.
 #include "nodes/media/encoder.h"
 #include "nodes/media/feed.h"
+#include "nodes/media/segments.h"
 #include "nodes/media/writer.h"
 
 #include <stdio.h>
@@ -156,4 +157,42 @@ void ph_writer_set_quality(struct ph_writer *w, int quality)
 const char *ph_writer_error(const struct ph_writer *w)
 {
     return "";
+}
+
+ph_err ph_segments_create(struct ph_segments **out, const struct ph_segments_params *par,
+                          struct ph_fault *fault)
+{
+    *out = NULL;
+    return missing(fault, "output", "renders films");
+}
+
+ph_err ph_segments_picture(struct ph_segments *s, const struct ph_picture *src,
+                           struct ph_fault *fault)
+{
+    return PH_ENOTSUP;
+}
+
+ph_err ph_segments_finish(struct ph_segments *s, struct ph_fault *fault)
+{
+    return PH_ENOTSUP;
+}
+
+void ph_segments_destroy(struct ph_segments **s)
+{
+    *s = NULL;
+}
+
+int ph_segments_count(const char *folder)
+{
+    return 0;
+}
+
+ph_err ph_segments_join(const struct ph_join_params *par, struct ph_fault *fault)
+{
+    return missing(fault, "output", "renders films");
+}
+
+ph_err ph_sound_length(const char *path, int64_t *ns, struct ph_fault *fault)
+{
+    return missing(fault, "song", "reads songs");
 }

@@ -73,7 +73,7 @@ static int take_packets(struct ph_sound_track *t, AVFormatContext *fmt)
         if (ret < 0) return ret;
         // The encoder's run-in lies before time 0. A fragmented file has no edit list to hide it
         // with, and the pictures' times matter more than 20 ms of silence.
-        if (t->packet->pts < 0) {
+        if (t->packet->pts < 0 && !t->keep_run_in) {
             av_packet_unref(t->packet);
             continue;
         }

@@ -13,8 +13,9 @@ struct ph_sound_track {
     AVAudioFifo *fifo;
     AVFrame *frame;
     AVPacket *packet;
-    int64_t written; // samples put into the fifo: the track's own clock
-    int64_t encoded; // samples taken out of it
+    int64_t written;  // samples put into the fifo: the track's own clock
+    int64_t encoded;  // samples taken out of it
+    bool keep_run_in; // the file has an edit list that hides what lies before time 0
 };
 
 // Adds a stream to fmt. PH_ENOTSUP: FFmpeg lacks the encoder.
