@@ -21,6 +21,7 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --disable-extensions --mute-audio --hide-scrollbars --force-color-profile=srgb
     --use-fake-device-for-media-stream --use-fake-ui-for-media-stream
     --remote-debugging-pipe""".split()
+SOFTWARE_GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 CALL_S = 90
 PATIENCE = 6  # times what a quiet machine needs: others may be at work, too
 
@@ -43,7 +44,7 @@ def high(fd):
 
 
 class Browser:
-    def __init__(self, program):
+    def __init__(self, program, flags=()):
         self.profile = tempfile.mkdtemp(prefix="ph-e2e-")
         to_read, to_write = map(high, os.pipe())
         from_read, from_write = map(high, os.pipe())
@@ -53,7 +54,7 @@ class Browser:
             os.dup2(from_write, 4)
 
         self.process = subprocess.Popen(
-            [program, *FLAGS, f"--user-data-dir={self.profile}", "about:blank"],
+            [program, *FLAGS, *flags, f"--user-data-dir={self.profile}", "about:blank"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             preexec_fn=pipes, close_fds=False)
         os.close(to_read)

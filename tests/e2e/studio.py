@@ -674,7 +674,7 @@ def a_prompt_that_is_typed_paints_another_picture(make):
         studio.quiet()
 
 
-def main():
+def main(flags=()):
     program, output, *names = sys.argv[1:]
     chromium = find()
     if not chromium:
@@ -685,7 +685,7 @@ def main():
     os.makedirs(output, exist_ok=True)
     for stale in glob.glob(os.path.join(output, "failed-*.png")):
         os.remove(stale)
-    browser = Browser(chromium)
+    browser = Browser(chromium, flags)
     failed = 0
     for number, run in enumerate(chosen, 1):
         made = []

@@ -93,6 +93,8 @@ function update(next) {
     source.update(room, descriptors);
     graphText.update(room);
     take.update(room);
+    $('#space').hidden = !room.nodes.some((node) => node.type === 'depth16');
+    $('#space').href = `space.html?room=${encodeURIComponent(connection.room)}`;
     showState();
 }
 

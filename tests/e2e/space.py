@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""The point cloud's page in headless Chromium with software WebGL, as TAP.
+
+    space.py PROGRAM OUTPUT-FOLDER [NAME...]
+"""
+
+import sys
+
+sys.dont_write_bytecode = True
+
+import studio
+from browser import SOFTWARE_GL
+from server import Pixels
+from studio import case, check
+
+studio.CASES.clear()
+
+CLOUD = """scene 160x120 fps=20 orbit=0 spin=0 -> pic: jpeg q=90 -> live: live
+scene.depth => solid: steady far=14 -> cloud stride=2 -> msgpack => live
+scene.out => cloud.picture
+solid => pack: depth16 => live
+pic => pack.picture"""
+MAPS = "Number(document.querySelector('#space')?.dataset.maps ?? 0)"
+BACKGROUND = (6, 7, 6)
+
+
+def enter(own, room="demo"):
+    page = own.page
+    page.open(own.server.url + "space.html")
+    page.wait(f"{MAPS} >= 3", 20)
+    return page
+
+
+def pixels(page):
+    """A WebGL canvas can be read in the turn that drew it only: after the page's own callback."""
+    page.js("""new Promise((done) => requestAnimationFrame(() => {
+        const from = document.querySelector('#space');
+        const copy = document.querySelector('#copy') ?? document.createElement('canvas');
+        copy.id = 'copy';
+        copy.width = from.width / 4;
+        copy.height = from.height / 4;
+        copy.style.display = 'none';
+        document.body.append(copy);
+        copy.getContext('2d').drawImage(from, 0, 0, copy.width, copy.height);
+        done();
+    }))""")
+    return Pixels(*page.pixels("#copy"))
+
+
+def painted(shot):
+    """How much of the picture is not the background."""
+    dark = sum(1 for i in range(0, len(shot.rgba), 4)
+               if all(abs(shot.rgba[i + c] - BACKGROUND[c]) < 12 for c in range(3)))
+    return 1 - dark / (shot.width * shot.height)
+
+
+def differ(a, b):
+    return sum(1 for i in range(0, len(a.rgba), 4)
+               if max(abs(a.rgba[i + c] - b.rgba[i + c]) for c in range(3)) > 40) / (a.width * a.height)
+
+
+def settle(page, seconds=10):
+    """Waits until the view has come to rest: two pictures that are alike."""
+    last = pixels(page)
+    for _ in range(60):
+        page.js("new Promise((done) => setTimeout(done, 200))")
+        now = pixels(page)
+        if differ(last, now) < 0.002:
+            return now
+        last = now
+    raise studio.Failure("the view does not come to rest")
+
+
+def choose(page, selector, value):
+    page.js(f"""(() => {{
+        const field = document.querySelector('{selector}');
+        if (field.type === 'checkbox') field.checked = {str(value).lower()};
+        else field.value = '{value}';
+        field.dispatchEvent(new Event('input'));
+    }})()""")
+
+
+def drag(page, dx, dy):
+    page.call("Input.dispatchMouseEvent", type="mousePressed", x=400, y=400, button="left", clickCount=1)
+    page.call("Input.dispatchMouseEvent", type="mouseMoved", x=400 + dx, y=400 + dy, button="left", buttons=1)
+    page.call("Input.dispatchMouseEvent", type="mouseReleased", x=400 + dx, y=400 + dy, button="left")
+
+
+@case
+def the_cloud_is_drawn_in_its_colours_and_can_be_turned(make):
+    with make(CLOUD) as own:
+        page = enter(own)
+        front = settle(page)
+        check(painted(front) > 0.15, f"only {painted(front):.2f} of the picture is painted")
+        own.shot("space")
+        choose(page, "#colour", 1)
+        depth = settle(page)
+        check(differ(front, depth) > 0.1, "colours by depth look like the picture")
+        check(abs(painted(front) - painted(depth)) < 0.1, "other colours are other points")
+        drag(page, -150, -60)
+        turned = settle(page)
+        check(differ(depth, turned) > 0.1, "a drag turned nothing")
+        own.shot("space-turned")
+        page.js("document.querySelector('#home').click()")
+        back = settle(page)
+        check(differ(depth, back) < 0.02, "the view does not come back")
+        # reading the picture back is this test's doing
+        complaints = [line for line in page.complaints if "ReadPixels" not in line]
+        check(not complaints, "\n".join(complaints))
+
+
+@case
+def both_eyes_see_the_cloud(make):
+    with make(CLOUD) as own:
+        page = enter(own)
+        choose(page, "#stereo", True)
+        shot = settle(page)
+        beside = page.js("document.querySelector('#side').offsetLeft / innerWidth")
+        half = int(shot.width * beside / 2)
+
+        def part(x0):
+            return b"".join(shot.rgba[4 * (y * shot.width + x0):4 * (y * shot.width + x0 + half)]
+                            for y in range(shot.height))
+        left, right = (Pixels(half, shot.height, part(x)) for x in (0, half))
+        check(painted(left) > 0.1 and painted(right) > 0.1, "an eye sees nothing")
+        check(0.001 < differ(left, right) < 0.4, f"the eyes differ by {differ(left, right):.3f}")
+
+
+@case
+def nothing_is_made_anew_for_a_frame(make):
+    with make(CLOUD) as own:
+        own.page.before("""for (const name of ['createBuffer', 'createTexture', 'texImage2D', 'bufferData', 'createVertexArray']) {
+            const real = WebGL2RenderingContext.prototype[name];
+            WebGL2RenderingContext.prototype[name] = function (...args) {
+                window.made = (window.made ?? 0) + 1;
+                return real.apply(this, args);
+            };
+        }""")
+        page = enter(own)
+        first = page.js("window.made")
+        at = page.js(MAPS)
+        page.wait(f"{MAPS} >= {at} + 15", 20)
+        check(first > 3 and page.js("window.made") == first, "textures or buffers are made per frame")
+
+
+@case
+def a_knob_takes_points_away(make):
+    with make(CLOUD) as own:
+        page = enter(own)
+        page.wait("Number(document.querySelector('#points').textContent.replaceAll(',', '')) > 1000")
+        before = page.js("Number(document.querySelector('#points').textContent.replaceAll(',', ''))")
+        own.server.call("PATCH", "/api/v1/rooms/demo/params", {"node": "solid", "values": {"far": 5}})
+        page.wait("Number(document.querySelector('#points').textContent.replaceAll(',', '')) "
+                  f"< {before} * 0.9", 20)
+
+
+@case
+def a_room_without_depth_says_what_it_needs(make):
+    with make("pattern ball size=320x240 fps=20 => jpeg -> live") as own:
+        own.page.open(own.server.url + "space.html")
+        own.page.wait("document.querySelector('#word').textContent.includes('depth16')", 20)
+
+
+@case
+def the_studio_leads_there_where_there_is_depth(make):
+    with make(CLOUD) as own:
+        page = own.open()
+        page.wait("!document.querySelector('#space').hidden")
+        page.js("document.querySelector('#space').click()")
+        page.wait(f"location.pathname === '/space.html' && {MAPS} >= 1", 20)
+
+
+if __name__ == "__main__":
+    sys.exit(studio.main(SOFTWARE_GL))

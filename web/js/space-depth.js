@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// The depth message (kind 2 of docs/protocol.md) taken apart: lens, picture, 16-bit depth. One message
+// is being unpacked, at most one waits, and what comes while one waits replaces it.
+
+const HEAD_BYTES = 40;
+const PACKED_ZLIB = 1;
+
+async function inflate(bytes) {
+    const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('deflate'));
+    return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+// Rows of differences, low bytes before high bytes. Returns how many values are not 0.
+function sum(bytes, width, height, out) {
+    const count = width * height;
+    let there = 0;
+    for (let y = 0, at = 0; y < height; y++) {
+        let value = 0;
+        for (let x = 0; x < width; x++, at++) {
+            value = (value + (bytes[at] | (bytes[at + count] << 8))) & 0xffff;
+            out[at] = value;
+            if (value) there++;
+        }
+    }
+    return there;
+}
+
+// The map's values go into `out`, which is used again and again and only grows.
+async function unpack(header, bytes, out) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const f32 = (i) => view.getFloat32(4 * i, true);
+    const { width, height } = header;
+    const jpegBytes = view.getUint32(32, true);
+    const packed = bytes.subarray(HEAD_BYTES + jpegBytes);
+    const flat = view.getUint32(36, true) === PACKED_ZLIB ? await inflate(packed) : packed;
+    if (flat.length !== width * height * 2) throw new Error('a depth map of another length');
+    const values = out.length >= width * height ? out : new Uint16Array(width * height);
+    const points = sum(flat, width, height, values);
+    const jpeg = bytes.subarray(HEAD_BYTES, HEAD_BYTES + jpegBytes);
+    const picture = jpegBytes ? await createImageBitmap(new Blob([jpeg], { type: 'image/jpeg' })) : null;
+    return {
+        frame: header.frame, width, height, values, points, picture,
+        lens: [f32(0), f32(1), f32(2), f32(3)], scale: f32(4), bias: f32(5), near: f32(6), far: f32(7),
+    };
+}
+
+export class DepthPath {
+    #busy = false;
+    #pending = null;
+    #values = new Uint16Array(0);
+    #onMap;
+    #onFailure;
+
+    constructor(onMap, onFailure) {
+        this.#onMap = onMap;
+        this.#onFailure = onFailure;
+    }
+
+    push(header, bytes) {
+        if (document.hidden) return;
+        if (this.#busy) this.#pending = { header, bytes };
+        else this.#work(header, bytes);
+    }
+
+    async #work(header, bytes) {
+        this.#busy = true;
+        try {
+            const map = await unpack(header, bytes, this.#values);
+            this.#values = map.values;
+            this.#onMap(map);
+            map.picture?.close();
+        } catch (error) {
+            this.#onFailure(error.message);
+        }
+        this.#busy = false;
+        const next = this.#pending;
+        this.#pending = null;
+        if (next) this.#work(next.header, next.bytes);
+    }
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// The point cloud of a room: depth maps come over the studio's connection, the browser makes the
+// points. The knobs are those of the room's nodes, as in the studio.
+
+import { call, takeToken } from './api.js';
+import { Connection } from './connection.js';
+import { Knobs } from './knobs.js';
+import { DepthPath } from './space-depth.js';
+import { Camera } from './space-camera.js';
+import { Cloud } from './space-gl.js';
+import { $, attempt, ms, rate, recall, remember, saveBlob, say, toast } from './ui.js';
+import { Values } from './values.js';
+
+const KIND_DEPTH = 2;
+const SHOWN_EVERY_MS = 33;
+const RATE_WINDOW_MS = 2000;
+const DEPTH_NODES = ['depth', 'steady', 'cloud', 'scene', 'depth16'];
+
+const canvas = $('#space');
+const connection = new Connection();
+const values = new Values(connection);
+const knobs = new Knobs($('#knobs'), values);
+const camera = new Camera(canvas);
+const cloud = attemptCloud();
+const path = new DepthPath(take, (reason) => toast(reason));
+const settings = { size: $('#size'), colour: $('#colour'), smooth: $('#smooth'), stereo: $('#stereo'), drift: $('#drift') };
+
+let fresh = true; // no map yet: the view is not set
+let mapAt = 0;
+let mapPeriodMs = 50;
+let drawnTimes = [];
+let mapTimes = [];
+let reportedAt = 0;
+let unreported = 0;
+let lastDraw = 0;
+let ground = [0, 0, 0];
+
+function attemptCloud() {
+    try {
+        return new Cloud(canvas);
+    } catch (error) {
+        say($('#word'), error.message);
+        return null;
+    }
+}
+
+// --- maps
+function take(map) {
+    const now = performance.now();
+    if (!cloud) return;
+    cloud.take(map);
+    if (mapAt) mapPeriodMs += (Math.min(500, now - mapAt) - mapPeriodMs) * 0.2;
+    mapAt = now;
+    mapTimes.push(now);
+    if (fresh && map.points) {
+        camera.distance = (map.near + map.far) / 2;
+        camera.home();
+        fresh = false;
+    }
+    say($('#points'), map.points.toLocaleString('en'));
+    $('#word').hidden = true;
+    unreported++;
+    if (now - reportedAt >= SHOWN_EVERY_MS) {
+        connection.send({ type: 'shown', frame: map.frame, t: now, count: unreported });
+        reportedAt = now;
+        unreported = 0;
+    }
+    canvas.dataset.maps = String(Number(canvas.dataset.maps ?? 0) + 1); // for who waits for them
+}
+
+// --- drawing
+function resize() {
+    const scale = Math.min(devicePixelRatio, 2);
+    const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
+    if (canvas.width === width && canvas.height === height) return;
+    canvas.width = width;
+    canvas.height = height;
+}
+
+// The panel covers a part of a wide page; the middle of what is left is the middle of the view.
+function roomBeside() {
+    const left = $('#side').offsetLeft / canvas.clientWidth;
+    return canvas.width * (left > 0.5 ? left : 1);
+}
+
+function draw(now) {
+    const seconds = Math.min(0.1, (now - lastDraw) / 1000);
+    lastDraw = now;
+    resize();
+    camera.drift = settings.drift.checked;
+    camera.step(seconds, now / 1000);
+    const blend = settings.smooth.checked ? Math.min(1, (now - mapAt) / mapPeriodMs) : 1;
+    const eyes = settings.stereo.checked ? [-1, 1] : [0];
+    const width = Math.floor(roomBeside() / eyes.length);
+    cloud.clear(...ground);
+    for (const [i, eye] of eyes.entries()) {
+        cloud.draw(camera.matrix(width / canvas.height, eye), [i * width, 0, width, canvas.height], {
+            unit: camera.unit(canvas.height), size: Number(settings.size.value),
+            colouring: Number(settings.colour.value), blend,
+        });
+    }
+    drawnTimes.push(now);
+}
+
+function loop(now) {
+    draw(now);
+    requestAnimationFrame(loop);
+}
+
+// --- numbers
+function perSecond(times) {
+    const now = performance.now();
+    while (times.length && now - times[0] > RATE_WINDOW_MS) times.shift();
+    return (times.length * 1000) / RATE_WINDOW_MS;
+}
+
+function tell() {
+    say($('#fps'), rate(perSecond(drawnTimes)));
+    say($('#rate'), rate(perSecond(mapTimes)));
+}
+
+function update(room) {
+    values.follow(room);
+    knobs.update({ ...room, nodes: room.nodes.filter((node) => DEPTH_NODES.includes(node.type)) });
+    const own = room.clients?.filter((client) => client.codec === 'depth16' && client.latencyMs) ?? [];
+    say($('#latency'), own.length ? ms(own.at(-1).latencyMs.p50) : '–');
+}
+
+// --- connection
+connection.codecs = ['depth16'];
+connection.addEventListener('picture', ({ detail: { header, bytes } }) => {
+    if (header.kind === KIND_DEPTH) path.push(header, bytes);
+});
+connection.addEventListener('room', ({ detail }) => update(detail));
+connection.addEventListener('hello', ({ detail }) => {
+    if (detail.codec === 'depth16') return;
+    $('#word').hidden = false;
+    say($('#word'), 'This room makes no depth for viewers: its graph needs a depth map into depth16 and then live, as in the preset cloud.');
+});
+connection.addEventListener('state', ({ detail }) => {
+    if (detail.state === 'open') return;
+    $('#word').hidden = false;
+    say($('#word'), detail.state === 'refused' ? detail.reason : detail.state === 'waiting' ? 'Reconnecting' : 'Connecting');
+});
+connection.addEventListener('trouble', ({ detail }) => toast(detail.message));
+
+// --- controls
+function snapshot() {
+    draw(performance.now()); // a WebGL canvas can be read in the turn that drew it only
+    canvas.toBlob((blob) => blob && saveBlob(blob, 'cloud.png'));
+}
+
+for (const [name, input] of Object.entries(settings)) {
+    const kept = recall(`space.${name}`, null);
+    if (kept !== null && input.type === 'checkbox') input.checked = kept === 'true';
+    else if (kept !== null) input.value = kept;
+    input.addEventListener('input', () => remember(`space.${name}`, String(input.type === 'checkbox' ? input.checked : input.value)));
+}
+$('#home').addEventListener('click', () => camera.home());
+$('#snapshot').addEventListener('click', snapshot);
+canvas.addEventListener('keydown', (event) => {
+    if (event.key === '0') camera.home();
+    if (event.key === 'p') snapshot();
+});
+
+function groundColour() {
+    const probe = getComputedStyle(document.body).backgroundColor.match(/[\d.]+/g).map(Number);
+    ground = probe.slice(0, 3).map((v) => v / 255);
+}
+
+async function begin() {
+    takeToken();
+    groundColour();
+    let room = new URLSearchParams(location.search).get('room');
+    await attempt(async () => {
+        knobs.descriptors = await call('GET', '/api/v1/nodes');
+        room ??= (await call('GET', '/api/v1/rooms')).rooms[0]?.name;
+    });
+    if (!room) {
+        say($('#word'), 'This server has no room yet');
+        return;
+    }
+    $('#studio').href = `./?room=${encodeURIComponent(room)}`;
+    document.title = `${room} · space`;
+    connection.open(room);
+    if (cloud) requestAnimationFrame(loop);
+    setInterval(tell, 500);
+}
+
+begin();
