@@ -2,10 +2,9 @@
 // What the program says about itself: help, manual page, completions.
 #include "program.h"
 
-static const char *const commands[] = { "serve", "run",         "nodes",    "doctor",
-                                        "top",   "trace",       "bench",    "replay",
-                                        "help",  "completions", "generate", "models",
-                                        "render" };
+static const char *const commands[] = { "serve",    "run",    "nodes",  "doctor", "top",
+                                        "trace",    "bench",  "replay", "help",   "completions",
+                                        "generate", "models", "render" };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 TEST(overview_names_every_command)
