@@ -148,8 +148,7 @@ class Distiller:
 
     def step(self, p):
         self.steps += 1
-        if self.steps % 16 == 0:
-            self.data.renew()
+        self.data.renew(self.steps, self.s.every(16))
         z, real, text, numbers = self.student_step()
         numbers.update(self.fake_step(z, real, text))
         if self.steps % 2:  # the fake one must keep up: three updates to two
@@ -188,5 +187,5 @@ def distill(s):
         print("distill: begins with the weights in " + s.args.results, flush=True)
         d.average.kept[0].load_state_dict(d.student.state_dict())
     parts = {"student": d.student, "fake": d.fake, "critic": d.critic, "average": d.average}
-    Stage(s.args, "distill", parts, [d.student_adam, d.fake_adam], d.step, d.report, minutes=7).run()
+    Stage(s.args, "distill", parts, [d.student_adam, d.fake_adam], d.step, d.report, minutes=6.2).run()
     s.write("student", d.average.kept[0])

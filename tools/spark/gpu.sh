@@ -29,7 +29,7 @@ mkdir -p "$state"
 case $call in
 1)
     try
-    train features=0.7 judge=0.8 autoencoder=3.3 text=0.3 depth=1.8 --until 525
+    train features=0.6 judge=0.8 autoencoder=4.2 text=0.3 depth=1.4 --until 520
     copy features judge autoencoder text depth
     ;;
 2)

@@ -31,6 +31,8 @@ class Average:
             old, new = list(kept.parameters()), [p.detach() for p in module.parameters()]
             torch._foreach_mul_(old, 1 - weight)
             torch._foreach_add_(old, new, alpha=weight)
+            for mine, other in zip(kept.buffers(), module.buffers()):
+                mine.copy_(other)  # statistics of batches are averages already
 
     def state_dict(self):
         return {"steps": self.steps, "kept": [k.state_dict() for k in self.kept]}
@@ -78,7 +80,8 @@ class Stage:
         return self.spent / (60 * self.minutes)
 
     def set_rate(self, p):
-        factor = min(1.0, p / 0.02 + 0.02) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(p, 1))))
+        # the first step may take long (compilation), so the rise is by steps too
+        factor = min(1.0, p / 0.02 + 0.02, (self.done + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(p, 1))))
         for o, rates in zip(self.optimizers, self.rates):
             for group, rate in zip(o.param_groups, rates):
                 group["lr"] = rate * factor

@@ -15,9 +15,9 @@ class Stage(nn.Module):
     def __init__(self, cin, cout):
         super().__init__()
         self.down = nn.Conv2d(cin, cout, 3, stride=2, padding=1)
-        self.norm = nn.GroupNorm(8, cout)
+        self.norm = nn.BatchNorm2d(cout)
         self.one, self.two = nn.Conv2d(cout, cout, 3, padding=1), nn.Conv2d(cout, cout, 3, padding=1)
-        self.norm1, self.norm2 = nn.GroupNorm(8, cout), nn.GroupNorm(8, cout)
+        self.norm1, self.norm2 = nn.BatchNorm2d(cout), nn.BatchNorm2d(cout)
 
     def forward(self, x):
         x = F.silu(self.norm(self.down(x)))

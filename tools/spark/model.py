@@ -45,6 +45,24 @@ def attend(q, k, v, heads, causal=False):
     return y.transpose(1, 2).reshape(n, t, c)
 
 
+def half_width(norm, x, f):
+    """A norm under autocast without the detour by f32: the sums inside are f32 all the same."""
+    if not (x.is_cuda and torch.is_autocast_enabled()):
+        return f(x, norm.weight, norm.bias)
+    with torch.autocast("cuda", enabled=False):
+        return f(x.bfloat16(), norm.weight.bfloat16(), norm.bias.bfloat16())
+
+
+class GroupNorm(nn.GroupNorm):
+    def forward(self, x):
+        return half_width(self, x, lambda x, w, b: F.group_norm(x, self.num_groups, w, b, self.eps))
+
+
+class LayerNorm(nn.LayerNorm):
+    def forward(self, x):
+        return half_width(self, x, lambda x, w, b: F.layer_norm(x, self.normalized_shape, w, b, self.eps))
+
+
 # ------------------------------------------------------------------------------ text encoder
 class ClipAttention(nn.Module):
     def __init__(self, c, heads):
@@ -166,7 +184,7 @@ class Autoencoder(nn.Module):
 class Resnet(nn.Module):
     def __init__(self, cin, cout, time, groups):
         super().__init__()
-        self.norm1, self.norm2 = nn.GroupNorm(groups, cin), nn.GroupNorm(groups, cout)
+        self.norm1, self.norm2 = GroupNorm(groups, cin), GroupNorm(groups, cout)
         self.conv1 = nn.Conv2d(cin, cout, 3, padding=1)
         self.conv2 = nn.Conv2d(cout, cout, 3, padding=1)
         self.time_emb_proj = nn.Linear(time, cout)
@@ -213,7 +231,7 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     def __init__(self, c, text, heads):
         super().__init__()
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(c) for _ in range(3))
+        self.norm1, self.norm2, self.norm3 = (LayerNorm(c) for _ in range(3))
         self.attn1, self.attn2 = Attention(c, c, heads), Attention(c, text, heads)
         self.ff = FeedForward(c)
 
@@ -227,7 +245,7 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     def __init__(self, c, text, heads, groups):
         super().__init__()
-        self.norm = nn.GroupNorm(groups, c, eps=1e-6)
+        self.norm = GroupNorm(groups, c, eps=1e-6)
         self.proj_in, self.proj_out = nn.Linear(c, c), nn.Linear(c, c)
         self.transformer_blocks = nn.ModuleList([Block(c, text, heads)])
 
@@ -287,7 +305,7 @@ class UNet(nn.Module):
                 level.upsamplers = nn.ModuleList([nn.ModuleDict(
                     {"conv": nn.Conv2d(c, c, 3, padding=1)})])
             self.up_blocks.append(level)
-        self.conv_norm_out = nn.GroupNorm(groups, c)
+        self.conv_norm_out = GroupNorm(groups, c)
         self.conv_out = nn.Conv2d(c, latent, 3, padding=1)
 
     def embed_time(self, t):

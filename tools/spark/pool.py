@@ -64,7 +64,7 @@ class Pool:
         self.size, self.device, self.tokenizer, self.encode, self.twins = size, device, tokenizer, encode, twins
         self.generator = torch.Generator().manual_seed(seed)
         self.rng = random.Random(seed)
-        self.batch, self.next, self.store = min(batch, count), 0, None
+        self.batch, self.next, self.store, self.due = min(batch, count), 0, None, 0.0
         start = time.time()
         filled = 0
         while filled < count:
@@ -104,7 +104,20 @@ class Pool:
         for k, v in rows.items():
             self.store[k][at:at + len(v)] = v
 
-    def renew(self):
+    def renew(self, step, every):
+        """Once in `every` steps; with `every` 0 as often as takes a fifth of the time."""
+        if every:
+            if step % every == 0:
+                self.make_anew()
+        elif time.time() > self.due:
+            began = time.time()
+            self.make_anew()
+            if self.device.type == "cuda":
+                torch.cuda.synchronize()
+            now = time.time()
+            self.due = now + 4 * (now - began)
+
+    def make_anew(self):
         rows = self.make(min(self.batch, self.count))
         if self.next + len(rows["form"]) > self.count:
             self.next = 0

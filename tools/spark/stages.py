@@ -49,6 +49,11 @@ class Setup:
                               TINY["render"] if self.tiny else self.args.render, self.args.fill)
         return self.pool
 
+    def every(self, steps):
+        """How often a pool is renewed: by steps where these are counted, so that a run can be
+        repeated; else by time."""
+        return steps if self.args.steps else 0
+
     def read(self, name, module):
         read_result(self.args.results, name, module)
         return module.to(self.device).eval().requires_grad_(False)
@@ -77,14 +82,13 @@ def classifier(s, kind):
     net = judge.Judge(kind, s.judge_scale).to(s.device)
     data = s.pool if s.pool and "picture" in s.pool.store else s.make_pool(40000)
     average = Average([net])
-    optimizer = adam(net.parameters(), 2e-3, 0.02)
-    n, count = s.batch(384), [0]
+    optimizer = adam(net.parameters(), 6e-4, 0.02)
+    n, count = s.batch(256), [0]
     fast = compiled(net, s.args)
 
     def step(p):
         count[0] += 1
-        if count[0] % 4 == 0:
-            data.renew()
+        data.renew(count[0], s.every(4))
         rows = data.take(n)
         x = rows["picture"]
         with torch.no_grad():  # a little noise: pictures that a decoder made have other pixels
@@ -101,7 +105,7 @@ def classifier(s, kind):
         return {"loss": loss, "form": form.float().mean(), "palette": palette.float().mean(),
                 "treatment": treatment.float().mean()}
 
-    Stage(s.args, kind, {"net": net, "average": average}, [optimizer], step, minutes=0.8).run()
+    Stage(s.args, kind, {"net": net, "average": average}, [optimizer], step, minutes=0.6 if kind == "features" else 0.8).run()
     s.write(kind, average.kept[0])
 
 
@@ -120,7 +124,7 @@ def autoencoder(s):
     net = s.vae.train().requires_grad_(True)
     average = Average([net])
     optimizer = adam(net.parameters(), 1.5e-3, 0.0)
-    n, side, count = s.batch(192), s.picture // 2, [0]
+    n, side, count = s.batch(64), s.picture // 2, [0]
 
     def crop(x):
         i, j = (int(v) * 8 for v in torch.randint(0, (s.picture - side) // 8 + 1, (2,)))
@@ -128,8 +132,7 @@ def autoencoder(s):
 
     def step(p):
         count[0] += 1
-        if count[0] % 8 == 0:
-            data.renew()
+        data.renew(count[0], s.every(8))
         x = crop(data.take(n)["picture"])
         with autocast(s.device):
             z = net.encode(x * 2 - 1)
@@ -147,7 +150,7 @@ def autoencoder(s):
         average.update()
         return {"loss": loss, "psnr": -10 * torch.log10(mse.detach() + 1e-9), "seen": seen, "even": even}
 
-    Stage(s.args, "autoencoder", {"net": net, "average": average}, [optimizer], step, minutes=3.2).run()
+    Stage(s.args, "autoencoder", {"net": net, "average": average}, [optimizer], step, minutes=4.2).run()
     s.write("autoencoder", average.kept[0])
 
 
@@ -182,7 +185,7 @@ def text(s):
         optimizer.step()
         return {"loss": loss, "form": judge.right(out, batch)[0].float().mean()}
 
-    Stage(s.args, "text", {"net": net, "heads": heads}, [optimizer], step, minutes=0.35).run()
+    Stage(s.args, "text", {"net": net, "heads": heads}, [optimizer], step, minutes=0.3).run()
     s.write("text", net)
 
 
@@ -203,15 +206,14 @@ def unet(s):
     if not s.args.fresh and read_result(s.args.results, "unet", net, required=False):
         print("unet: begins with the weights in " + s.args.results, flush=True)
     average = Average([net, words_net], 0.9995 if not s.tiny else 0.9)
-    optimizer = adam([{"params": list(net.parameters())}, {"params": list(words_net.parameters()), "lr": 2e-4}], 8e-4)
-    n, count = s.batch(512), [0]
+    optimizer = adam([{"params": list(net.parameters())}, {"params": list(words_net.parameters()), "lr": 2e-4}], 6e-4)
+    n, count = s.batch(384), [0]
     fast = compiled(net, s.args)
     parameters = list(net.parameters()) + list(words_net.parameters())
 
     def step(p):
         count[0] += 1
-        if count[0] % 10 == 0:
-            data.renew()
+        data.renew(count[0], s.every(10))
         rows = data.take(n)
         z = rows["latent"].float()
         # half of all timesteps among the noisier ones, where the words decide
@@ -237,7 +239,7 @@ def unet(s):
         return {}
 
     parts = {"net": net, "text": words_net, "average": average}
-    Stage(s.args, "unet", parts, [optimizer], step, write, minutes=9).run()
+    Stage(s.args, "unet", parts, [optimizer], step, write, minutes=7.6).run()
     write()
 
 
@@ -267,7 +269,7 @@ def depth(s):
         make()
     print(f"  scenes: {made[0]} in {time.time() - start:.1f} s", flush=True)
     average = Average([net])
-    optimizer = adam(net.parameters(), 1e-3, 0.02)
+    optimizer = adam(net.parameters(), 6e-4, 0.02)
     n, steps = s.batch(128), [0]
     fast = compiled(net, s.args)
 
@@ -298,5 +300,5 @@ def depth(s):
         error = ((y / out.detach().clamp(min=0.02) - 1).abs() * solid).sum() / solid.sum().clamp(min=1)
         return {"loss": loss, "absrel": error}
 
-    Stage(s.args, "depth", {"net": net, "average": average}, [optimizer], step, minutes=2).run()
+    Stage(s.args, "depth", {"net": net, "average": average}, [optimizer], step, minutes=1.4).run()
     s.write("depth", average.kept[0])
