@@ -231,9 +231,11 @@ def depth_is_that_of_the_recorded_reference():
 
 
 @case
-def the_depth_model_is_small_enough():
+def the_engine_finds_every_tensor_of_the_depth_model_which_is_small():
     with tempfile.TemporaryDirectory() as folder:
         depth_model.write_folder(folder, depth_model.Depth("full"))
+        said = run([PROGRAM, "models", "check", folder])
+        assert "1 module as the configs want them" in said, said
         assert os.path.getsize(os.path.join(folder, "model.safetensors")) <= 6e6
 
 
@@ -298,6 +300,36 @@ def the_networks_learn():
         assert last < 6.0, f"captions are not understood: loss {last}, at first about 7"
 
 
+@case
+def a_classifier_learns_what_it_sees():
+    # Few pictures many times: a rate at which nothing moves, or all of it, shows here.
+    rows = pool.draw_rows(64, torch.Generator().manual_seed(1), pairs=0)
+    x = pool.pictures(rows, 32)
+    torch.manual_seed(0)
+    net = judge.Judge("features", 0.5)
+    optimizer = stages.adam(net.parameters(), stages.CLASSIFIER_RATE, 0.02)
+    for _ in range(60):
+        loss = judge.loss(net(x), rows)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    form, palette, _ = judge.right(net(x), rows)
+    assert form.float().mean() > 0.8 and palette.float().mean() > 0.8, (loss.item(), form.float().mean())
+
+
+@case
+def a_wrong_stage_or_a_missing_result_is_named():
+    for words_, why in ((["unett"], "there is no stage unett"), (["unet=x"], "minutes are a number"),
+                        (["distill"], "run `train.py")):
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                train(folder, *words_)
+            except AssertionError as said:
+                assert why in str(said), said
+            else:
+                raise AssertionError(f"{words_} was taken")
+
+
 def main():
     missing = None
     try:
@@ -311,7 +343,7 @@ def main():
         import importlib
         globals().update(numpy=numpy, torch=torch, Image=Image)
         torch.set_num_threads(2)
-        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model"):
+        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model", "judge", "stages"):
             globals()[name] = importlib.import_module(name)
     wanted = [c for c in CASES if len(sys.argv) < 2 or c.__name__ in sys.argv[1:]]
     print(f"1..{len(wanted)}", flush=True)

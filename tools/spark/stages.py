@@ -15,6 +15,7 @@ import words
 from harness import Average, Stage, autocast, clip, compiled, read_result, write_result
 from tokenizer import Tokenizer, learn
 
+CLASSIFIER_RATE = 6e-4
 TINY = {"pool": 24, "batch": 4, "picture": 64, "render": 8}
 
 
@@ -82,7 +83,7 @@ def classifier(s, kind):
     net = judge.Judge(kind, s.judge_scale).to(s.device)
     data = s.pool if s.pool and "picture" in s.pool.store else s.make_pool(40000)
     average = Average([net])
-    optimizer = adam(net.parameters(), 6e-4, 0.02)
+    optimizer = adam(net.parameters(), CLASSIFIER_RATE, 0.02)
     n, count = s.batch(256), [0]
     fast = compiled(net, s.args)
 
