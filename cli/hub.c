@@ -21,6 +21,9 @@ const struct cli_hub_known cli_hub_known[] = {
     { "sd15", "stable-diffusion-v1-5/stable-diffusion-v1-5", "not distilled: 20 steps" },
     { "taesd", "madebyollin/taesd", "a quick autoencoder for all but SDXL; 10 MB" },
     { "taesdxl", "madebyollin/taesdxl", "the same for SDXL; 10 MB" },
+    { "depth-anything-v2-small", "depth-anything/Depth-Anything-V2-Small-hf",
+      "depth of a live picture; 99 MB" },
+    { "da3-small", "depth-anything/DA3-SMALL", "depth, confidence and the lens; 137 MB" },
     { 0 },
 };
 

@@ -121,6 +121,29 @@ ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_f
                    name, where);
 }
 
+ph_err ph_shelf_find_depth(const char *name, char path[PH_SHELF_PATH_MAX],
+                           struct ph_fault *fault)
+{
+    if (*name) return ph_shelf_find(name, path, fault);
+    char where[256];
+    void *tree = ph_tree_alloc(NULL, 1);
+    struct ph_shelved *list = tree ? ph_shelf_list(tree) : NULL;
+    ph_err ret = list ? PH_ENOENT : PH_ENOMEM;
+    for (; list && list->name && ret == PH_ENOENT; list++)
+        if (strncmp(list->class, "DepthAnything", 13) == 0 &&
+            snprintf(path, PH_SHELF_PATH_MAX, "%s", list->path) > 0)
+            ret = PH_OK;
+    ph_tree_free(tree);
+    describe_shelves(where, sizeof where);
+    if (ret == PH_ENOENT)
+        ph_fail(fault, ret, "model",
+                "there is no depth model in %s: `phosphene models pull depth-anything-v2-small` "
+                "gets one, model=DIR names another folder; the node scene has true depth "
+                "without any",
+                where);
+    return ret == PH_ENOMEM ? ph_fail(fault, ret, "model", "out of memory") : ret;
+}
+
 // --- a style
 
 static bool leads_out(const char *name)
@@ -184,7 +207,7 @@ static int64_t bytes_below(const char *folder, int depth)
     return sum;
 }
 
-// _class_name of diffusers, architectures[0] of transformers.
+// _class_name of diffusers, architectures[0] of transformers; Depth-Anything-3 has its own way.
 static char *class_in(void *tree, const char *folder, const char *file)
 {
     char path[PH_SHELF_PATH_MAX], *text = malloc(CONFIG_LIMIT);
@@ -198,6 +221,8 @@ static char *class_in(void *tree, const char *folder, const char *file)
         name = ph_json_string(ph_json_get(root, "_class_name"), "");
         if (!*name)
             name = ph_json_string(ph_json_at(ph_json_get(root, "architectures"), 0), "");
+        if (!*name && !strncmp(ph_json_string(ph_json_get(root, "model_name"), ""), "da3", 3))
+            name = "DepthAnything3";
     }
     char *copy = ph_tree_text(tree, name, strlen(name));
     ph_json_free(&doc);

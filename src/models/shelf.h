@@ -18,6 +18,9 @@ const char *ph_shelf_folder(void);
 // anything else is looked for on the shelf, then from here. "" = the first pipeline of the shelf.
 // PH_ENOENT says where was looked, and how to get one.                              thread: any
 ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_fault *fault);
+// The same for a depth model: "" = the first Depth-Anything of the shelf.
+ph_err ph_shelf_find_depth(const char *name, char path[PH_SHELF_PATH_MAX],
+                           struct ph_fault *fault);
 // Whether that is the name of a model on the shelf, and no path that leads elsewhere.
 bool ph_shelf_has(const char *name);
 // A file of the shelf, or of its folders "styles" and "loras", by a name that leads nowhere else;

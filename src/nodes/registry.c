@@ -13,6 +13,7 @@ extern const struct ph_node_info ph_node_cloud;
 extern const struct ph_node_info ph_node_color;
 extern const struct ph_node_info ph_node_crop;
 extern const struct ph_node_info ph_node_delay;
+extern const struct ph_node_info ph_node_depth;
 extern const struct ph_node_info ph_node_depth16;
 extern const struct ph_node_info ph_node_diffusion;
 extern const struct ph_node_info ph_node_feedback;
@@ -52,6 +53,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_color,
     &ph_node_crop,
     &ph_node_delay,
+    &ph_node_depth,
     &ph_node_depth16,
     &ph_node_diffusion,
     &ph_node_feedback,

@@ -29,6 +29,7 @@ static const struct golden_kind *const kinds[] = {
     &golden_similar,
     &golden_blend,
     &golden_depth,
+    &golden_prepost,
 };
 // clang-format on
 

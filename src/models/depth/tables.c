@@ -48,11 +48,12 @@ void ph_depth_place_table(int c, int h, int w, double aspect, float *out)
 }
 
 // ------------------------------------------------------------------------------ sizes
+#define SIDE_MOST (16384 / PH_DEPTH_PATCH * PH_DEPTH_PATCH) // of any picture
+
 static int in_range(double v)
 {
     if (!(v >= PH_DEPTH_PATCH)) return PH_DEPTH_PATCH;
-    return v > PH_DEPTH_SIDE_MAX ? PH_DEPTH_SIDE_MAX / PH_DEPTH_PATCH * PH_DEPTH_PATCH
-                                 : (int) v;
+    return v > SIDE_MOST ? SIDE_MOST : (int) v;
 }
 
 static int fourteens_at_least(double side, int least)
