@@ -136,11 +136,12 @@ ph_err ph_shelf_find_depth(const char *name, char path[PH_SHELF_PATH_MAX],
     ph_tree_free(tree);
     describe_shelves(where, sizeof where);
     if (ret == PH_ENOENT)
-        ph_fail(fault, ret, "model",
-                "there is no depth model in %s: `phosphene models pull depth-anything-v2-small` "
-                "gets one, model=DIR names another folder; the node scene has true depth "
-                "without any",
-                where);
+        ph_fail(
+            fault, ret, "model",
+            "there is no depth model in %s: `phosphene models pull depth-anything-v2-small` "
+            "gets one, model=DIR names another folder; the node scene has true depth "
+            "without any",
+            where);
     return ret == PH_ENOMEM ? ph_fail(fault, ret, "model", "out of memory") : ret;
 }
 

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "golden.h"
-#include "models/depth/depth.h"
+#include "image/stretch.h"
+#include "nodes/model/depth_input.h"
 
 struct depth_run {
     struct golden_case *c;
@@ -338,6 +339,82 @@ static void run_names(struct golden_case *c, struct ph_module *m, const char *we
     ph_weights_unref(&r.weights);
 }
 
+// ------------------------------------------------------------------------------ end to end
+static struct ph_frame *read_picture(struct golden_case *c, int h, int w)
+{
+    struct ph_frame *f = NULL;
+    FILE *file = fopen(ph_tree_printf(c->mem, "%s/e2e_rgb.rgb", c->dir), "rb");
+    if (!file || ph_frame_picture(NULL, PH_RGBA, w, h, &f) < 0) {
+        if (file) fclose(file);
+        return NULL;
+    }
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++) {
+            uint8_t *to = f->picture.data[0] + y * f->picture.stride[0] + 4 * x;
+            if (fread(to, 1, 3, file) != 3) ph_frame_unref(&f);
+            if (!f) break;
+            to[3] = 255;
+        }
+    fclose(file);
+    return f;
+}
+
+// The depth of a run in the picture's own size.
+static void restore(struct depth_run *r, const struct ph_tensor *depth,
+                    struct ph_depth_size size, const struct ph_tensor *want)
+{
+    struct ph_frame *small = NULL, *whole = NULL;
+    struct ph_tensor got = *want;
+    got.data = ph_new(r->c->mem, float, (size_t) ph_tensor_count(want));
+    int h = (int) want->dim[0], w = (int) want->dim[1];
+    if (ph_frame_picture(NULL, PH_INVERSEF, size.width, size.height, &small) < 0 ||
+        ph_frame_picture(NULL, PH_INVERSEF, w, h, &whole) < 0)
+        got.data = NULL;
+    for (int y = 0; got.data && y < size.height; y++)
+        memcpy(small->picture.data[0] + y * small->picture.stride[0],
+               (float *) depth->data + y * size.width, sizeof(float) * (size_t) size.width);
+    if (got.data && ph_image_stretch(&whole->picture, &small->picture) < 0) got.data = NULL;
+    for (int y = 0; got.data && y < h; y++)
+        memcpy((float *) got.data + y * w,
+               whole->picture.data[0] + y * whole->picture.stride[0],
+               sizeof(float) * (size_t) w);
+    judge(r, "depth", &got, want, 0.003);
+    ph_frame_unref(&small);
+    ph_frame_unref(&whole);
+}
+
+// From the bytes of a picture to depth in its own size.
+static void run_whole(struct golden_case *c, struct ph_module *m)
+{
+    struct depth_run r = { .c = c, .module = m, .suffix = " (picture to depth)" };
+    r.file =
+        (struct golden_file){ "e2e.safetensors", "e2e", open_tensors(c, "e2e.safetensors") };
+    r.weights = open_tensors(c, "weights.orig.safetensors");
+    const struct ph_tensor *want = r.file.tensors ? golden_tensor(&r.file, "depth") : NULL;
+    if (!want || !r.weights) return;
+    struct ph_frame *f = read_picture(c, (int) want->dim[0], (int) want->dim[1]);
+    struct ph_depth_input in = { 0 };
+    struct ph_depth_size s = ph_depth_size_v2((int) want->dim[1], (int) want->dim[0], 98);
+    struct ph_tensor x = { PH_F32, 4, { 1, 3, s.height, s.width }, NULL };
+    x.data = ph_new(c->mem, float, 3 * (size_t) s.width * (size_t) s.height);
+    if (!f || ph_depth_input_v2(&in, &f->picture, s, x.data) < 0) {
+        golden_failure(c, &r.file, "picture", "cannot be read");
+    } else {
+        if (c->options->precision == PH_PRECISION_F32)
+            judge(&r, "x", &x, golden_tensor(&r.file, "x"), 2e-4);
+        struct ph_plan *plan = make(&r, &x);
+        struct ph_tensor depth = plan ? golden_read(c, plan, "depth") : (struct ph_tensor){ 0 };
+        if (depth.data)
+            judge(&r, "depth_model", &depth, golden_tensor(&r.file, "depth_model"), 0.003);
+        if (depth.data) restore(&r, &depth, s, want);
+        ph_plan_destroy(&plan);
+    }
+    ph_depth_input_finish(&in);
+    ph_frame_unref(&f);
+    ph_weights_unref(&r.weights);
+    ph_weights_unref(&r.file.tensors);
+}
+
 static void run(struct golden_case *c)
 {
     struct ph_fault fault = { 0 };
@@ -347,6 +424,7 @@ static void run(struct golden_case *c)
         run_names(c, m, "model.safetensors", "");
     } else {
         run_names(c, m, "weights.orig.safetensors", "");
+        if (ph_json_get(ph_json_get(c->manifest, "e2e"), "file")) run_whole(c, m);
         ph_err ret = ph_module_open(ph_tree_printf(c->mem, "%s/hf", c->dir), &hf, &fault);
         if (ret && ret != PH_ENOENT) golden_failure(c, NULL, "hf", fault.message);
         if (hf) run_names(c, hf, "hf/model.safetensors", " (hf)");

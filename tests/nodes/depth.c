@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+// The node depth on small models of random weights: its outputs, sizes, and what it says when
+// something is wrong.
+#include "run.h"
+
+#include "../models/folders.h"
+
+#include <math.h>
+
+static struct run r;
+
+// A folder with the small model of that name.
+static const char *model(const char *name)
+{
+    struct ph_module *m = module_random(name, 3);
+    ph_module_close(&m);
+    return folder_new(name);
+}
+
+// "%s" in the text becomes the model, on one thread: two wait for each other on a busy machine.
+static const char *with(const char *text, const char *name)
+{
+    static char full[2][2000];
+    static int turn;
+    char *out = full[turn++ % 2];
+    const char *at = strstr(text, "%s");
+    snprintf(out, sizeof full[0], "%.*smodel=%s precision=f32 device=cpu:threads=1%s",
+             (int) (at - text), text, model(name), at + 2);
+    return out;
+}
+
+static float at(const struct ph_picture *p, int x, int y)
+{
+    return ((const float *) (p->data[0] + y * p->stride[0]))[x];
+}
+
+static void check_map(const struct ph_frame *f, enum ph_format format, int width, int height,
+                      float least)
+{
+    const struct ph_picture *p = &f->picture;
+    CHECK_INT(p->format, ==, format);
+    CHECK_INT(p->width, ==, width);
+    CHECK_INT(p->height, ==, height);
+    float low = INFINITY, high = -INFINITY;
+    for (int i = 0; i < width * height; i++) {
+        float v = at(p, i % width, i / width);
+        CHECK(isfinite(v));
+        low = fminf(low, v);
+        high = fmaxf(high, v);
+    }
+    CHECK_NUM(low, >=, least);
+    CHECK_NUM(high, >, low); // something is seen
+}
+
+TEST_LIMIT(relative_models_give_inverse_depth_and_others_depth, 240)
+{
+    run_open(&r,
+             with("pattern ball size=80x60 fps=10 -> depth side=42 %s -> live", "tiny-da2"));
+    run_until(&r, 0.3);
+    if (r.problem[0]) TEST_FAIL("%s", r.problem);
+    CHECK_INT(r.count, ==, 4);
+    check_map(r.frames[3], PH_INVERSEF, 56, 42, 0);
+    CHECK_INT(r.frames[3]->id, ==, 3);
+    CHECK_NUM(r.frames[3]->intrinsics.fx, ==, 0);
+    run_close(&r);
+    run_open(&r,
+             with("pattern ball size=80x60 fps=10 -> depth side=42 %s -> live", "tiny-da3"));
+    run_until(&r, 0.1);
+    check_map(r.frames[1], PH_DEPTHF, 56, 42, 1e-9f);
+    run_close(&r);
+}
+
+TEST_LIMIT(depth_can_be_as_large_as_the_picture, 240)
+{
+    run_open(&r, with("pattern ball size=80x60 fps=10 -> depth restore=on side=42 %s -> live",
+                      "tiny-da2"));
+    run_until(&r, 0);
+    check_map(r.frames[0], PH_INVERSEF, 80, 60, 0);
+    run_close(&r);
+}
+
+TEST_LIMIT(the_lens_of_the_camera_is_scaled_to_the_depth, 240)
+{
+    run_open(&r, with("scene size=84x56 fps=10 -> depth size=42x28 %s -> live", "tiny-da2"));
+    run_until(&r, 0);
+    const struct ph_frame *f = r.frames[0];
+    check_map(f, PH_INVERSEF, 42, 28, 0);
+    CHECK_NUM(fabs((double) f->intrinsics.cx - 21), <, 1);
+    CHECK_NUM(fabs((double) f->intrinsics.fx - 21 / tan(25 * M_PI / 180)), <, 1);
+    run_close(&r);
+}
+
+TEST_LIMIT(confidence_picture_and_map_belong_to_the_depth, 240)
+{
+    const char *const ports[] = { "confidence", "picture", "map" };
+    char text[200];
+    for (int i = 0; i < 3; i++) {
+        snprintf(text, sizeof text,
+                 "pattern ball size=80x60 fps=10 -> d: depth side=42 %%s\nd.%s -> live: live",
+                 ports[i]);
+        run_open(&r, with(text, "tiny-da3"));
+        run_until(&r, 0.2);
+        if (r.problem[0]) TEST_FAIL("%s", r.problem);
+        CHECK_INT(r.count, ==, 3);
+        CHECK_INT(r.frames[2]->id, ==, 2);
+        const struct ph_picture *p = run_picture(&r, 2);
+        if (i == 0) check_map(r.frames[2], PH_DEPTHF, 56, 42, 1);
+        if (i == 1) CHECK_INT(p->width, ==, 80);
+        if (i == 2) {
+            struct ph_moments m;
+            ph_image_moments(&m, p);
+            CHECK_INT(p->width, ==, 56);
+            CHECK_NUM(m.variance[0], >, 1);
+            CHECK_NUM(m.mean[0], ==, m.mean[2]); // grey
+        }
+        run_close(&r);
+    }
+}
+
+TEST_LIMIT(another_size_lands_and_a_wrong_one_is_refused_by_name, 240)
+{
+    run_open(&r, with("pattern ball size=80x60 fps=10 -> d: depth side=28 %s -> live: live",
+                      "tiny-da2"));
+    run_until(&r, 0.1);
+    check_map(r.frames[1], PH_INVERSEF, 42, 28, 0);
+    run_set(&r, "d", "size", "70x56");
+    run_until(&r, 0.4);
+    check_map(r.frames[r.count - 1], PH_INVERSEF, 70, 56, 0);
+    run_set(&r, "d", "size", "71x56");
+    run_until(&r, 0.8);
+    CHECK_HAS(r.problem, "71x56");
+    CHECK_HAS(r.problem, "70x56 would do");
+    check_map(r.frames[r.count - 1], PH_INVERSEF, 70, 56, 0); // the one before serves on
+    run_set(&r, "d", "size", "0x0");
+    run_until(&r, 1.2);
+    check_map(r.frames[r.count - 1], PH_INVERSEF, 42, 28, 0);
+    run_close(&r);
+}
+
+static void check_refused(const char *text, const char *what)
+{
+    struct ph_fault fault = { 0 };
+    CHECK_INT(run_try(&r, text, &fault), <, 0);
+    CHECK_HAS(fault.message, what);
+}
+
+TEST_LIMIT(a_room_without_a_model_says_what_to_do, 240)
+{
+    setenv("PH_MODELS", folder_new("shelf"), 1);
+    check_refused("pattern -> depth -> live", "phosphene models pull depth-anything-v2-small");
+    check_refused("pattern -> depth model=/nowhere -> live", "/nowhere");
+    char text[600];
+    snprintf(text, sizeof text, "pattern -> depth model=%s -> live", model("tiny-taesd"));
+    check_refused(text, "expected a depth model");
+    snprintf(text, sizeof text, "pattern -> depth size=50x42 model=%s -> live",
+             model("tiny-da2"));
+    check_refused(text, "56x42 would do");
+}
+
+TEST_LIMIT(the_first_depth_model_of_the_shelf_is_taken, 240)
+{
+    model("tiny-taesd");
+    model("tiny-da3");
+    setenv("PH_MODELS", folder_base, 1);
+    run_open(&r,
+             "pattern ball size=56x42 fps=10 -> depth side=42 device=cpu:threads=1 -> live");
+    run_until(&r, 0);
+    CHECK_INT(run_picture(&r, 0)->format, ==, PH_DEPTHF);
+    run_close(&r);
+}
+
+TEST_LIMIT(black_and_white_pictures_and_all_shapes_go_through, 240)
+{
+    static const char *const texts[] = {
+        "pattern bars size=1x1 fps=10 -> depth side=14 %s -> live",
+        "pattern bars size=300x4 fps=10 -> depth side=14 %s -> live",
+        "pattern bars size=64x48 fps=10 -> color brightness=-1 -> depth side=28 %s -> live",
+        "pattern bars size=64x48 fps=10 -> color brightness=1 -> depth side=28 %s -> live",
+    };
+    for (int i = 0; i < 4; i++) {
+        run_open(&r, with(texts[i], "tiny-da2"));
+        run_until(&r, 0.1);
+        CHECK_INT(r.count, ==, 2);
+        const struct ph_picture *p = run_picture(&r, 1);
+        for (int k = 0; k < p->width * p->height; k++)
+            CHECK(isfinite(at(p, k % p->width, k / p->width)));
+        run_close(&r);
+    }
+}
