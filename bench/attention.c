@@ -27,13 +27,16 @@
 #define STEP_BF16(i) v##i = _mm512_dpbf16_ps(v##i, (__m512bh) x, (__m512bh) y);
 #define STEP_256(i)  v##i = _mm256_fmadd_ps(v##i, x, y);
 #define PLUS(i)      +v##i
+// Sums that a compiler cannot prove equal, or it makes one of them.
+#define START(i)                                                                               \
+    __typeof__(x) v##i = x;                                                                    \
+    __asm__("" : "+v"(v##i));
 
 #define BURN(name, isa, type, set, step)                                                       \
     __attribute__((target(isa))) static float name(void)                                       \
     {                                                                                          \
-        type one = set(1), x = set(1.0001f), y = set(0.5f);                                    \
-        type v0 = one, v1 = one, v2 = one, v3 = one, v4 = one, v5 = one, v6 = one, v7 = one,   \
-             v8 = one, v9 = one, v10 = one, v11 = one;                                         \
+        type x = set(1.0001f), y = set(0.5f);                                                  \
+        SUMS(START)                                                                            \
         for (int i = 0; i < ROUNDS; i++) {                                                     \
             SUMS(step)                                                                         \
         }                                                                                      \
