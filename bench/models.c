@@ -135,9 +135,7 @@ static double torch_ms(struct bench_lab *lab, const struct figure *f,
 static void add_peer(struct bench_lab *lab, const struct figure *f, enum ph_precision precision,
                      struct bench_result *r)
 {
-    if (precision == PH_PRECISION_I8 || f->part == FRAME || !f->side || f->width ||
-        !bench_torch())
-        return;
+    if (precision == PH_PRECISION_I8 || f->part == FRAME || f->width || !bench_torch()) return;
     double ms = torch_ms(lab, f, PH_PRECISION_F32);
     double narrow = precision == PH_PRECISION_BF16 ? torch_ms(lab, f, precision) : 0;
     if (narrow > 0 && (ms <= 0 || narrow < ms)) ms = narrow;
