@@ -83,12 +83,12 @@ static void output(const struct ph_wino *g, int64_t tile, const float *products,
     }
 }
 
-// 8 outputs of one channel at a time, in double: this is done once.
+// In double: this is done once.
 V_INLINE void weight_line(const __m512d g[3], __m512d t[6])
 {
     __m512d ends = g[0] + g[2], sixth = _mm512_set1_pd(-1.0 / 6);
-    __m512d outer = g[0] / 24 + g[2] / 6, middle = g[1] / 12;
-    t[0] = g[0] / 4;
+    __m512d outer = g[0] * (1.0 / 24) + g[2] * (1.0 / 6), middle = g[1] * (1.0 / 12);
+    t[0] = g[0] * 0.25;
     t[1] = (ends + g[1]) * sixth;
     t[2] = (ends - g[1]) * sixth;
     t[3] = outer + middle;
@@ -96,36 +96,49 @@ V_INLINE void weight_line(const __m512d g[3], __m512d t[6])
     t[5] = g[2];
 }
 
-static void weight_points(const float *w, int64_t c, int64_t channel, int first, int count,
-                          __m512d out[36])
+// All points of one channel and half of 16 outputs.
+V_INLINE void weight_points(const vf g[9], int half, __m256 out[36])
 {
     __m512d rows[6][3], line[3], t[6];
-    __m256i at = _mm256_mullo_epi32(_mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0),
-                                    _mm256_set1_epi32((int) c * 9));
-    int left = count - first;
-    __mmask8 there = (__mmask8) (left >= 8 ? 0xff : left <= 0 ? 0 : (1 << left) - 1);
-    const float *from = w + (first * c + channel) * 9;
+#pragma GCC unroll 3
     for (int x = 0; x < 3; x++) {
-        for (int y = 0; y < 3; y++)
-            line[y] = _mm512_cvtps_pd(
-                _mm256_mmask_i32gather_ps(_mm256_setzero_ps(), there, at, from + y * 3 + x, 4));
+#pragma GCC unroll 3
+        for (int y = 0; y < 3; y++) {
+            vf v = g[y * 3 + x];
+            line[y] = _mm512_cvtps_pd(half ? _mm512_extractf32x8_ps(v, 1)
+                                           : _mm512_castps512_ps256(v));
+        }
         weight_line(line, t);
+#pragma GCC unroll 6
         for (int p = 0; p < 6; p++) rows[p][x] = t[p];
     }
-    for (int p = 0; p < 6; p++) weight_line(rows[p], out + p * 6);
+#pragma GCC unroll 6
+    for (int p = 0; p < 6; p++) {
+        weight_line(rows[p], t);
+#pragma GCC unroll 6
+        for (int i = 0; i < 6; i++) out[p * 6 + i] = _mm512_cvtpd_ps(t[i]);
+    }
 }
 
+// Whole lines, past the caches: the points of a channel fall on one another in them.
 static void weights(const float *w, int64_t c, int count, void *u)
 {
-    float *out = u;
-    for (int64_t i = 0; i < c; i++)
-        for (int o = 0; o < PH_WINO_COLS; o += 8) {
-            __m512d point[36];
-            weight_points(w, c, i, o, count, point);
-            for (int p = 0; p < 36; p++)
-                _mm256_storeu_ps(out + (p * c + i) * PH_WINO_COLS + o,
-                                 _mm512_cvtpd_ps(point[p]));
+    vf g[144];
+    __m256 low[36], high[36];
+    for (int64_t i = 0; i < c * 2; i += 16) { // both halves of the outputs of 16 channels
+        int64_t channel = i / 32 * 16;
+        int first = (int) (i % 32);
+        weights_of(w, c, channel, first, count, g);
+        for (int k = 0; k < 16; k++) {
+            float *out = (float *) u + (channel + k) * PH_WINO_COLS + first;
+            weight_points(g + k * 9, 0, low);
+            weight_points(g + k * 9, 1, high);
+            for (int p = 0; p < 36; p++, out += c * PH_WINO_COLS)
+                _mm512_stream_ps(
+                    out, _mm512_insertf32x8(_mm512_castps256_ps512(low[p]), high[p], 1));
         }
+    }
+    _mm_sfence();
 }
 
 const struct ph_wino_ops ph_wino_f32 = {

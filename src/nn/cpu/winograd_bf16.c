@@ -86,7 +86,6 @@ static void output(const struct ph_wino *g, int64_t tile, const float *products,
     }
 }
 
-// 16 outputs of one channel at a time.
 V_INLINE void weight_line(const vf g[3], vf t[4])
 {
     vf half = v_set(0.5f), ends = g[0] + g[2];
@@ -96,38 +95,43 @@ V_INLINE void weight_line(const vf g[3], vf t[4])
     t[3] = g[2];
 }
 
-static void weight_points(const float *w, int64_t c, int64_t channel, int first, int count,
-                          vf out[16])
+// All points of one channel and 16 outputs.
+V_INLINE void weight_points(const vf g[9], vf out[16])
 {
     vf rows[4][3], line[3], t[4];
-    __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    __m512i at = _mm512_mullo_epi32(lane, _mm512_set1_epi32((int) c * 9));
-    const float *from = w + (first * c + channel) * 9;
+#pragma GCC unroll 3
     for (int x = 0; x < 3; x++) {
-        for (int y = 0; y < 3; y++)
-            line[y] = _mm512_mask_i32gather_ps(v_set(0), v_first(count - first), at,
-                                               from + y * 3 + x, 4);
+#pragma GCC unroll 3
+        for (int y = 0; y < 3; y++) line[y] = g[y * 3 + x];
         weight_line(line, t);
+#pragma GCC unroll 4
         for (int p = 0; p < 4; p++) rows[p][x] = t[p];
     }
+#pragma GCC unroll 4
     for (int p = 0; p < 4; p++) weight_line(rows[p], out + p * 4);
 }
 
+// Whole lines, past the caches: the points of a channel fall on one another in them.
 static void weights(const float *w, int64_t c, int count, void *u)
 {
-    uint16_t *out = u;
-    for (int64_t i = 0; i < c; i += 2)
-        for (int o = 0; o < PH_WINO_COLS; o += 16) {
-            vf even[16], odd[16];
-            weight_points(w, c, i, o, count, even);
-            weight_points(w, c, i + 1, o, count, odd);
-            for (int p = 0; p < 16; p++) {
+    vf g[144], even[16], odd[16];
+    for (int64_t i = 0; i < c * 2; i += 16) { // both halves of the outputs of 16 channels
+        int64_t channel = i / 32 * 16;
+        int first = (int) (i % 32);
+        weights_of(w, c, channel, first, count, g);
+        for (int k = 0; k < 16; k += 2) {
+            uint16_t *out = (uint16_t *) u + (channel + k) * PH_WINO_COLS + first * 2;
+            weight_points(g + k * 9, even);
+            weight_points(g + k * 9 + 9, odd);
+            for (int p = 0; p < 16; p++, out += c * PH_WINO_COLS) {
                 __m512i low = _mm512_cvtepu16_epi32(v_to_bf16(even[p]));
                 __m512i high = _mm512_cvtepu16_epi32(v_to_bf16(odd[p]));
-                _mm512_storeu_si512(out + ((p * c + i) * PH_WINO_COLS + o * 2),
+                _mm512_stream_si512((void *) out,
                                     _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
             }
         }
+    }
+    _mm_sfence();
 }
 
 const struct ph_wino_ops ph_wino_bf16 = {

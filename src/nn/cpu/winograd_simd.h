@@ -6,6 +6,7 @@
 #define PH_NN_CPU_WINOGRAD_SIMD_H
 
 #include "nn/cpu/simd.h"
+#include "nn/cpu/transpose.h"
 #include "nn/cpu/winograd.h"
 
 enum { WINO_A = WINO_M + 2, WINO_P = WINO_A * WINO_A };
@@ -58,6 +59,25 @@ static void product(const void *v, const void *u, float *out, int64_t stride, in
         ROWS(13)
         ROWS(14)
 #undef ROWS
+    }
+}
+
+// Weights of 16 channels from `channel` on and 16 outputs from `first` on: g[channel * 9 + tap] of
+// all outputs, zeros beyond `count`. Whole lines are read; gathering single weights took most of the
+// time of packing.
+V_INLINE void weights_of(const float *w, int64_t c, int64_t channel, int first, int count,
+                         vf g[144])
+{
+    const float *from = w + (first * c + channel) * 9;
+    for (int i = 0; i < 144; i += 16) {
+        __m512i r[16];
+#pragma GCC unroll 16
+        for (int o = 0; o < 16; o++)
+            r[o] = first + o < count ? _mm512_loadu_si512(from + o * c * 9 + i)
+                                     : _mm512_setzero_si512();
+        ph_transpose(r);
+#pragma GCC unroll 16
+        for (int k = 0; k < 16; k++) g[i + k] = (vf) r[k];
     }
 }
 
