@@ -24,11 +24,17 @@ static void probe_gates(struct doctor *d, struct ph_device *device)
                    fault.message);
         return;
     }
-    for (int i = 0; i < PH_GATES; i++)
+    for (int i = 0; i < PH_GATES; i++) {
+        char depth[48] = "";
+        if (gates[i].depth_gate_db > 0)
+            snprintf(depth, sizeof depth, ", depth %.0f dB (%.0f)", gates[i].depth_db,
+                     gates[i].depth_gate_db);
         doctor_add(d, "models", ph_precision_name(gates[i].precision),
                    gates[i].passed ? DOCTOR_OK : DOCTOR_MISSING, NULL,
-                   "PSNR %.0f dB against f32 (gate %.0f)%s", gates[i].psnr_db, gates[i].gate_db,
+                   "PSNR %.0f dB against f32 (gate %.0f)%s%s", gates[i].psnr_db,
+                   gates[i].gate_db, depth,
                    gates[i].passed ? "" : ": choose another precision");
+    }
     doctor_add(d, "models", "auto", DOCTOR_OK, NULL, "takes %s: %s", ph_precision_name(taken),
                why_auto(taken));
 }

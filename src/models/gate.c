@@ -34,17 +34,26 @@ static const char tiny_unet[] =
     " \"norm_eps\": 1e-05, \"layers_per_block\": 1, \"flip_sin_to_cos\": true,"
     " \"freq_shift\": 0, \"downsample_padding\": 1, \"use_linear_projection\": true}";
 
+static const char tiny_depth[] =
+    "{\"architectures\": [\"DepthAnythingForDepthEstimation\"], \"backbone_config\":"
+    " {\"model_type\": \"dinov2\", \"hidden_size\": 64, \"num_attention_heads\": 2,"
+    " \"num_hidden_layers\": 4, \"out_indices\": [1, 2, 3, 4], \"image_size\": 112},"
+    " \"fusion_hidden_size\": 32, \"head_hidden_size\": 32,"
+    " \"neck_hidden_sizes\": [32, 32, 64, 64], \"depth_estimation_type\": \"metric\"}";
+
+#define DEPTH_SIDE 84 // pixels of the picture whose depth is asked for
+
 struct gating {
     struct ph_device *device;
-    struct ph_module *autoencoder, *unet;
+    struct ph_module *autoencoder, *unet, *depth;
     void *tree; // of all below
-    float *image, *text, *timestep;
+    float *image, *text, *timestep, *view;
     struct ph_fault *fault;
 };
 
 // What one precision gives.
 struct given {
-    float *latent, *prediction, *painted, *picture;
+    float *latent, *prediction, *painted, *picture, *depth;
 };
 
 // ------------------------------------------------------------------------------ models
@@ -57,13 +66,13 @@ static ph_err write_config(const char *path, const char *text, struct ph_fault *
 }
 
 // Files that are gone from the folder stay readable through their mapping.
-static ph_err make_module(const char *folder, const char *config, uint64_t seed,
-                          struct ph_module **out, struct ph_fault *fault)
+static ph_err make_module(const char *folder, const char *config, const char *file,
+                          uint64_t seed, struct ph_module **out, struct ph_fault *fault)
 {
     struct ph_module *described = NULL;
     char path[512], weights[512];
     snprintf(path, sizeof path, "%s/config.json", folder);
-    snprintf(weights, sizeof weights, "%s/diffusion_pytorch_model.safetensors", folder);
+    snprintf(weights, sizeof weights, "%s/%s", folder, file);
     ph_err ret;
     PH_TRY(write_config(path, config, fault));
     PH_TRY(ph_module_describe(folder, &described, fault));
@@ -83,8 +92,11 @@ static ph_err make_models(struct gating *g)
     snprintf(folder, sizeof folder, "%.300s/phosphene-gate-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     if (!mkdtemp(folder))
         return ph_fail(g->fault, PH_EIO, "path", "%s: %s", folder, strerror(errno));
-    ph_err ret = make_module(folder, tiny_autoencoder, 11, &g->autoencoder, g->fault);
-    if (ret >= 0) ret = make_module(folder, tiny_unet, 12, &g->unet, g->fault);
+    const char *file = "diffusion_pytorch_model.safetensors";
+    ph_err ret = make_module(folder, tiny_autoencoder, file, 11, &g->autoencoder, g->fault);
+    if (ret >= 0) ret = make_module(folder, tiny_unet, file, 12, &g->unet, g->fault);
+    if (ret >= 0)
+        ret = make_module(folder, tiny_depth, "model.safetensors", 13, &g->depth, g->fault);
     rmdir(folder);
     return ret;
 }
@@ -98,11 +110,11 @@ static float *noise(void *tree, uint64_t stream, int64_t n)
 }
 
 // Soft shapes and edges, in [-1, 1].
-static float *draw_image(void *tree)
+static float *draw_image(void *tree, int side)
 {
-    float *x = ph_new(tree, float, 3 * SIDE * SIDE);
-    for (int i = 0; x && i < 3 * SIDE * SIDE; i++) {
-        int c = i / (SIDE * SIDE), row = i / SIDE % SIDE, column = i % SIDE;
+    float *x = ph_new(tree, float, (size_t) (3 * side * side));
+    for (int i = 0; x && i < 3 * side * side; i++) {
+        int c = i / (side * side), row = i / side % side, column = i % side;
         float wave = sinf((float) (row * (c + 1)) * 0.11f) * cosf((float) column * 0.07f);
         bool inside = row > 20 && row < 44 && column > 24 && column < 52;
         x[i] = inside ? 0.6f - 0.5f * (float) c : 0.8f * wave;
@@ -114,11 +126,12 @@ static bool make_inputs(struct gating *g)
 {
     g->tree = ph_tree_alloc(NULL, 1);
     if (!g->tree) return false;
-    g->image = draw_image(g->tree);
+    g->image = draw_image(g->tree, SIDE);
+    g->view = draw_image(g->tree, DEPTH_SIDE);
     g->text = noise(g->tree, 2, TOKENS * TEXT);
     g->timestep = ph_new(g->tree, float, 1);
     if (g->timestep) *g->timestep = 499;
-    return g->image && g->text && g->timestep;
+    return g->image && g->view && g->text && g->timestep;
 }
 
 // ------------------------------------------------------------------------------ runs
@@ -139,9 +152,8 @@ static struct ph_tensor floats(const struct port *port)
 static ph_err run_part(struct gating *g, enum ph_precision precision, const struct ph_module *m,
                        int part, const struct port *in, struct port out)
 {
-    static const struct ph_module_size size = { .height = SIDE,
-                                                .width = SIDE,
-                                                .tokens = TOKENS };
+    int side = m == g->depth ? DEPTH_SIDE : SIDE;
+    const struct ph_module_size size = { .height = side, .width = side, .tokens = TOKENS };
     struct ph_plan_params params = { g->device, precision, 0 };
     struct ph_plan *plan = NULL;
     struct ph_prog *p = NULL;
@@ -161,6 +173,16 @@ fail:
     ph_plan_destroy(&plan);
     ph_prog_free(&p);
     return ret;
+}
+
+static ph_err run_depth(struct gating *g, enum ph_precision precision, struct given *out)
+{
+    const int64_t pixels = DEPTH_SIDE * DEPTH_SIDE;
+    const struct port in[] = { { "picture", g->view, 3 * pixels }, { 0 } };
+    out->depth = ph_new(g->tree, float, pixels);
+    if (!out->depth) return PH_ENOMEM;
+    return run_part(g, precision, g->depth, 0, in,
+                    (struct port){ "depth", out->depth, pixels });
 }
 
 static ph_err run_all(struct gating *g, enum ph_precision precision, struct given *out)
@@ -186,6 +208,7 @@ static ph_err run_all(struct gating *g, enum ph_precision precision, struct give
         out->painted[i] = 0.5f * (out->latent[i] + out->prediction[i]);
     PH_TRY(run_part(g, precision, g->autoencoder, 1, decode,
                     (struct port){ "image", out->picture, pixels }));
+    PH_TRY(run_depth(g, precision, out));
 fail:
     return ret;
 }
@@ -219,15 +242,21 @@ static void judge(struct ph_gate *gate, const struct given *want, const struct g
     gate->psnr_db = psnr(want->picture, got->picture, 3 * SIDE * SIDE);
     gate->rel_l2 = sqrt(sum_of_squares(want->prediction, got->prediction, latents) /
                         (sum_of_squares(want->prediction, NULL, latents) + 1e-30));
-    gate->passed = gate->psnr_db >= gate->gate_db; // not when it is no number
+    gate->depth_db = psnr(want->depth, got->depth, DEPTH_SIDE * DEPTH_SIDE);
+    // Not when one is no number.
+    gate->passed = gate->psnr_db >= gate->gate_db && gate->depth_db >= gate->depth_gate_db;
 }
 
 ph_err ph_gates_run(struct ph_device *device, struct ph_gate gates[PH_GATES],
                     struct ph_fault *fault)
 {
     static const struct ph_gate all[PH_GATES] = {
-        { .precision = PH_PRECISION_BF16, .gate_db = PH_GATE_BF16_DB },
-        { .precision = PH_PRECISION_I8, .gate_db = PH_GATE_INT8_DB },
+        { .precision = PH_PRECISION_BF16,
+          .gate_db = PH_GATE_BF16_DB,
+          .depth_gate_db = PH_GATE_BF16_DB },
+        { .precision = PH_PRECISION_I8,
+          .gate_db = PH_GATE_INT8_DB,
+          .depth_gate_db = PH_GATE_INT8_DB },
         { .precision = PH_PRECISION_Q4, .gate_db = PH_GATE_Q4_DB },
     };
     struct ph_fault own;
@@ -247,6 +276,7 @@ fail:
     if (ret < 0 && !g.fault->code) ph_fail(g.fault, ret, "", "%s", ph_strerror(ret));
     ph_module_close(&g.autoencoder);
     ph_module_close(&g.unet);
+    ph_module_close(&g.depth);
     ph_tree_free(g.tree);
     return ret;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a precision costs in quality, measured on this machine: an autoencoder and a UNet, small and
 // of seeded random weights, paint a picture in f32 and in the precision, and its PSNR against f32
-// has a gate. About a second; for `phosphene doctor`. Trained weights have theirs in tests/models.
+// has a gate; so has the PSNR of a depth map. About a second; for `phosphene doctor`. Trained weights have theirs in tests/models.
 #ifndef PH_MODELS_GATE_H
 #define PH_MODELS_GATE_H
 
@@ -16,6 +16,9 @@ struct ph_gate {
     enum ph_precision precision;
     double gate_db, psnr_db; // of a picture: encoded, changed by the UNet, decoded
     double rel_l2;           // of the UNet alone: |prediction - f32's| / |f32's|
+    // Of a depth map of Depth-Anything's graph, whose range is what f32 gives; a gate of 0 judges
+    // nothing: 4 bits are too few for depth, and the node has no such precision.
+    double depth_gate_db, depth_db;
     bool passed;
 };
 #define PH_GATES 3 // bf16, int8, q4

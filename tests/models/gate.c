@@ -11,9 +11,11 @@ static void check_gates(const char *device)
     if (ph_device_open(device, &d, &fault) < 0) TEST_FAIL("%s", fault.message);
     if (ph_gates_run(d, gates, &fault) < 0) TEST_FAIL("%s", fault.message);
     for (int i = 0; i < PH_GATES; i++) {
-        printf("# %s, %s: PSNR %.1f dB (gate %.0f), UNet rel_l2 %.2g\n", device,
-               ph_precision_name(gates[i].precision), gates[i].psnr_db, gates[i].gate_db,
-               gates[i].rel_l2);
+        printf("# %s, %s: PSNR %.1f dB (gate %.0f), UNet rel_l2 %.2g, depth %.1f dB (%.0f)\n",
+               device, ph_precision_name(gates[i].precision), gates[i].psnr_db,
+               gates[i].gate_db, gates[i].rel_l2, gates[i].depth_db, gates[i].depth_gate_db);
+        CHECK_NUM(gates[i].depth_db, >=, gates[i].depth_gate_db);
+        CHECK_NUM(gates[i].depth_db, <, 100);
         CHECK(gates[i].passed);
         CHECK_NUM(gates[i].psnr_db, >=, gates[i].gate_db);
     }
