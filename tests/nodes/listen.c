@@ -155,7 +155,8 @@ TEST(sound_becomes_a_hundred_frames_of_signals_a_second)
     for (int i = 0; i < 300; i++) // about the middle of the newest 16 ms
         CHECK_INT(llabs(got[i].pts_ns - ((i + 1) * INT64_C(10000000) - 8000000)), <=, 30000);
     check_beats(6);
-    int phase = signal_of(&ph_node_listen, "phase"), bpm = signal_of(&ph_node_listen, "bpm");
+    int phase = signal_of(&ph_node_listen, "beat_phase"),
+        bpm = signal_of(&ph_node_listen, "bpm");
     CHECK_NUM(fabs((double) got[900].value[bpm] - got[900].beat.bpm), <=, 1e-3);
     CHECK_NUM(fabs((double) got[900].value[phase] - fmod(got[900].beat.beat, 1)), <=, 1e-3);
     run_close(&r);

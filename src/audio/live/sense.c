@@ -120,12 +120,12 @@ static void put_beat(const struct ph_beat *beat, float *v)
 {
     v[PH_SENSE_bpm] = (float) beat->bpm;
     v[PH_SENSE_confidence] = beat->confidence;
-    v[PH_SENSE_beat] = v[PH_SENSE_phase] = v[PH_SENSE_bar] = 0;
+    v[PH_SENSE_beat_env] = v[PH_SENSE_beat_phase] = v[PH_SENSE_bar_phase] = 0;
     if (beat->bpm <= 0) return;
     double phase = beat->beat - floor(beat->beat), bars = beat->beat / beat->per_bar;
-    v[PH_SENSE_phase] = (float) phase;
-    v[PH_SENSE_bar] = (float) (bars - floor(bars));
-    v[PH_SENSE_beat] = (float) exp(-phase * 60 / beat->bpm / 0.15);
+    v[PH_SENSE_beat_phase] = (float) phase;
+    v[PH_SENSE_bar_phase] = (float) (bars - floor(bars));
+    v[PH_SENSE_beat_env] = (float) exp(-phase * 60 / beat->bpm / 0.15);
 }
 
 void ph_sense_step(struct ph_sense *s, const struct ph_heard *h, const struct ph_beat *beat,

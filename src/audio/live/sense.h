@@ -34,9 +34,9 @@
     X(rolloff,    1, "where 85 % of the spectrum lie below, on the same scale")                   \
     X(flatness,   1, "0 a tone, 1 noise")                                                         \
     X(zcr,        1, "sign changes as a share of the samples")                                    \
-    X(beat,       1, "1 on the beat, fading in 150 ms")                                           \
-    X(phase,      1, "how far the beat has gone")                                                 \
-    X(bar,        1, "how far the bar has gone")                                                  \
+    X(beat_env,       1, "1 on the beat, fading in 150 ms")                                           \
+    X(beat_phase,      1, "how far the beat has gone")                                                 \
+    X(bar_phase,        1, "how far the bar has gone")                                                  \
     X(bpm,      240, "beats per minute; 0 = none known")                                          \
     X(confidence, 1, "in beat and bpm")
 // clang-format on
