@@ -176,10 +176,24 @@ static void probe_gpus(struct doctor *d)
     // not closed: the driver keeps threads
 }
 
+// --- MIDI
+
+static void probe_midi(struct doctor *d)
+{
+#if PH_HAVE_ALSA
+    bool ok = access("/dev/snd/seq", R_OK | W_OK) == 0;
+    doctor_add(d, "midi", "sequencer", ok ? DOCTOR_OK : DOCTOR_NONE, NULL, "%s",
+               ok ? "/dev/snd/seq" : "no /dev/snd/seq for this user; midi waits for it");
+#else
+    doctor_add(d, "midi", "sequencer", DOCTOR_MISSING, "libasound2-dev", "built without ALSA");
+#endif
+}
+
 void doctor_probe_devices(struct doctor *d)
 {
     probe_cameras(d);
     probe_displays(d);
+    probe_midi(d);
     probe_gpus(d);
 }
 

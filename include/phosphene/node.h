@@ -108,6 +108,8 @@ PH_API bool ph_node_offline(const struct ph_node *n);
 // True when a journal is replayed: what was pushed from outside comes from it, so a device or a
 // network is not to be opened.
 PH_API bool ph_node_replaying(const struct ph_node *n);
+// The type of the node that feeds an input, the first where there are several; NULL = none does.
+PH_API const struct ph_node_info *ph_node_before(const struct ph_node *n, int port);
 PH_API bool ph_node_linked(const struct ph_node *n, bool output, int port);
 // True when some sink behind this node's outputs wants such packets now; in a replay, when one did.
 // From process() alone, unless codec is PH_CODEC_NONE: anything at all.

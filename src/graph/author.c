@@ -63,6 +63,15 @@ bool ph_node_linked(const struct ph_node *n, bool output, int port)
     return linked;
 }
 
+const struct ph_node_info *ph_node_before(const struct ph_node *n, int port)
+{
+    pthread_rwlock_rdlock(&n->graph->topo);
+    const struct ph_link *l = n->in[port].count ? n->in[port].links[0] : NULL;
+    const struct ph_node_info *info = l && l->from ? l->from->info : NULL;
+    pthread_rwlock_unlock(&n->graph->topo);
+    return info;
+}
+
 // Each node is asked once, however many ways lead to it.
 static bool wanted(struct ph_node *n, enum ph_codec codec, bool asked[PH_MAX_NODES])
 {

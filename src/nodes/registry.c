@@ -25,9 +25,12 @@ extern const struct ph_node_info ph_node_jpeg;
 extern const struct ph_node_info ph_node_kaleidoscope;
 extern const struct ph_node_info ph_node_listen;
 extern const struct ph_node_info ph_node_live;
+extern const struct ph_node_info ph_node_midi;
 extern const struct ph_node_info ph_node_mirror;
 extern const struct ph_node_info ph_node_msgpack;
 extern const struct ph_node_info ph_node_null;
+extern const struct ph_node_info ph_node_osc;
+extern const struct ph_node_info ph_node_osc_send;
 extern const struct ph_node_info ph_node_overlay;
 extern const struct ph_node_info ph_node_pattern;
 extern const struct ph_node_info ph_node_rate;
@@ -35,6 +38,7 @@ extern const struct ph_node_info ph_node_record;
 extern const struct ph_node_info ph_node_resize;
 extern const struct ph_node_info ph_node_scene;
 extern const struct ph_node_info ph_node_screen;
+extern const struct ph_node_info ph_node_sound;
 extern const struct ph_node_info ph_node_split;
 extern const struct ph_node_info ph_node_steady;
 extern const struct ph_node_info ph_node_text;
@@ -65,9 +69,12 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_kaleidoscope,
     &ph_node_listen,
     &ph_node_live,
+    &ph_node_midi,
     &ph_node_mirror,
     &ph_node_msgpack,
     &ph_node_null,
+    &ph_node_osc,
+    &ph_node_osc_send,
     &ph_node_overlay,
     &ph_node_pattern,
     &ph_node_rate,
@@ -75,6 +82,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_resize,
     &ph_node_scene,
     &ph_node_screen,
+    &ph_node_sound,
     &ph_node_split,
     &ph_node_steady,
     &ph_node_text,

@@ -109,11 +109,22 @@ static void push(struct ph_feed *f, int port, struct ph_frame *frame)
     ph_frame_unref(&frame);
 }
 
+// Beside that of the pictures.
+static bool has_sound_port(const struct ph_feed *f)
+{
+    return f->par.sound && !f->par.no_pictures;
+}
+
+static int port_of(const struct ph_feed *f, enum ph_kind kind)
+{
+    return kind == PH_PICTURE || f->par.no_pictures ? PH_FEED_PICTURES : PH_FEED_SOUND;
+}
+
 static void push_eof(struct ph_feed *f)
 {
     pthread_mutex_lock(&f->lock);
     if (f->node) ph_node_push_eof(f->node, PH_FEED_PICTURES);
-    if (f->node && f->par.sound) ph_node_push_eof(f->node, PH_FEED_SOUND);
+    if (f->node && has_sound_port(f)) ph_node_push_eof(f->node, PH_FEED_SOUND);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -168,8 +179,7 @@ static bool wait_for_time(struct ph_feed *f, int64_t pts_ns)
 static void date(struct ph_feed *f, const struct ph_input_item *item, int64_t pts_ns,
                  struct ph_frame *frame)
 {
-    int64_t *last =
-        &f->last_pts_ns[item->kind == PH_PICTURE ? PH_FEED_PICTURES : PH_FEED_SOUND];
+    int64_t *last = &f->last_pts_ns[port_of(f, item->kind)];
     if (pts_ns <= *last) pts_ns = *last + 1000;
     *last = frame->pts_ns = pts_ns;
     frame->capture_ns = f->paced                              ? ph_now_ns()
@@ -181,8 +191,8 @@ static void date(struct ph_feed *f, const struct ph_input_item *item, int64_t pt
 
 static void deliver(struct ph_feed *f, const struct ph_input_item *item)
 {
-    bool picture = item->kind == PH_PICTURE;
     struct ph_frame *frame;
+    if (f->par.no_pictures && item->kind == PH_PICTURE) return;
     int64_t pts_ns = stream_time(f, item);
     ph_err ret = ph_input_frame(f->in, f->pool, &frame);
     if (ret != PH_OK) {
@@ -195,7 +205,7 @@ static void deliver(struct ph_feed *f, const struct ph_input_item *item)
         ph_frame_unref(&frame);
         return;
     }
-    push(f, picture ? PH_FEED_PICTURES : PH_FEED_SOUND, frame);
+    push(f, port_of(f, item->kind), frame);
     if (f->troubled) say_well(f);
     f->troubled = false;
 }
@@ -346,9 +356,12 @@ static void set_policies(const struct ph_feed *f)
     bool offline = ph_node_offline(n);
     bool bursts = !f->par.input.device; // what a network held back comes all at once
     enum ph_drop drop = offline ? PH_DROP_BLOCK : bursts ? PH_DROP_OLDEST : PH_DROP_LATEST;
-    ph_node_external(n, PH_FEED_PICTURES, drop, offline || bursts ? 4 : 1);
-    if (f->par.sound)
-        ph_node_external(n, PH_FEED_SOUND, offline ? PH_DROP_BLOCK : PH_DROP_OLDEST, 64);
+    enum ph_drop pieces = offline ? PH_DROP_BLOCK : PH_DROP_OLDEST;
+    if (f->par.no_pictures)
+        ph_node_external(n, PH_FEED_PICTURES, pieces, 64);
+    else
+        ph_node_external(n, PH_FEED_PICTURES, drop, offline || bursts ? 4 : 1);
+    if (has_sound_port(f)) ph_node_external(n, PH_FEED_SOUND, pieces, 64);
 }
 
 static void init_locks(struct ph_feed *f)
@@ -379,6 +392,7 @@ ph_err ph_feed_create(struct ph_feed **out, const struct ph_feed_params *par,
     init_locks(f);
     f->node = par->node;
     f->last_pts_ns[0] = f->last_pts_ns[1] = -PH_MS_NS;
+    f->sound_linked = par->no_pictures;
     ph_err ret = copy_params(f, par);
     if (ret == PH_OK) ret = ph_pool_create(&f->pool);
     if (ret == PH_OK) {
@@ -438,7 +452,7 @@ static ph_err pass(struct ph_node *n, int port)
 ph_err ph_feed_pass(struct ph_feed *f, struct ph_node *n)
 {
     ph_err pictures = pass(n, PH_FEED_PICTURES), sound = PH_EOF;
-    if (f->par.sound) {
+    if (has_sound_port(f)) {
         bool linked = ph_node_linked(n, true, PH_FEED_SOUND);
         atomic_store_explicit(&f->sound_linked, linked, memory_order_relaxed);
         sound = pass(n, PH_FEED_SOUND);

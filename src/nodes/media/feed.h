@@ -17,6 +17,7 @@ struct ph_feed_params {
     struct ph_node *node;         // borrowed until ph_feed_destroy
     struct ph_input_params input; // texts are copied; cancelled, log and who are the feed's own
     bool sound;                   // the node has a port for sound
+    bool no_pictures;             // it has that alone, as port 0
     bool realtime; // the input has no pace of its own: frames come when their pts says so
     bool fast;     // never paced
     bool loop;     // an input that has an end (a film on a web server) starts again there

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// Open Sound Control over UDP as signals. Whoever asks /phosphene/list is told which addresses are
+// listened to and what their signals are called.
+#include <phosphene/node.h>
+
+#include "audio/live/osc.h"
+#include "nodes/source/bytes.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <math.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define SLOTS   32
+#define ADDRESS 80
+
+struct slot {
+    char address[ADDRESS];
+    int arg; // which one of the message
+};
+
+struct osc {
+    int64_t port;
+    const char *bind, *addresses;
+
+    struct ph_bytes bytes;
+    int socket;
+    struct slot slot[SLOTS]; // constant after open(): both threads read them
+    int slots;
+    float value[SLOTS]; // the lane's
+    bool troubled;
+};
+
+// --- addresses
+
+// "/1/xy:2" is the second number of /1/xy.
+static ph_err read_slot(struct slot *s, const char *word, size_t length, struct ph_fault *fault)
+{
+    if (word[0] != '/' || length >= ADDRESS)
+        return ph_fail(fault, PH_EINVAL, "addresses",
+                       "an OSC address begins with / and is shorter than %d: %.*s", ADDRESS,
+                       (int) length, word);
+    snprintf(s->address, sizeof s->address, "%.*s", (int) length, word);
+    char *colon = strrchr(s->address, ':');
+    if (!colon) return PH_OK;
+    int arg = atoi(colon + 1);
+    if (arg < 1 || arg > PH_OSC_ARGS)
+        return ph_fail(fault, PH_EINVAL, "addresses",
+                       "%s: behind the colon is which number of the message, 1 to %d",
+                       s->address, PH_OSC_ARGS);
+    *colon = 0;
+    s->arg = arg - 1;
+    return PH_OK;
+}
+
+static ph_err read_addresses(struct osc *p, struct ph_fault *fault)
+{
+    const char *at = p->addresses + strspn(p->addresses, " ,");
+    for (; *at && p->slots < SLOTS; p->slots++) {
+        size_t length = strcspn(at, " ,");
+        ph_err ret = read_slot(&p->slot[p->slots], at, length, fault);
+        if (ret < 0) return ret;
+        at += length;
+        at += strspn(at, " ,");
+    }
+    if (*at) return ph_fail(fault, PH_EINVAL, "addresses", "more than %d addresses", SLOTS);
+    if (p->slots) return PH_OK;
+    for (; p->slots < SLOTS; p->slots++)
+        snprintf(p->slot[p->slots].address, ADDRESS, "/phosphene/%d", p->slots + 1);
+    return PH_OK;
+}
+
+// --- the thread
+
+struct asked {
+    bool list;
+};
+
+static void see_question(void *opaque, const struct ph_osc_message *m)
+{
+    struct asked *a = opaque;
+    a->list |= !strcmp(m->address, "/phosphene/list");
+}
+
+static void answer(const struct osc *p, const struct sockaddr_storage *to, socklen_t size)
+{
+    struct ph_osc_writer *w = calloc(1, sizeof *w);
+    if (!w) return;
+    ph_osc_begin_bundle(w);
+    for (int i = 0; i < p->slots; i++) {
+        char line[ADDRESS + 32];
+        snprintf(line, sizeof line, "%s %d v%d", p->slot[i].address, p->slot[i].arg + 1, i + 1);
+        ph_osc_put_text(w, "/phosphene/list", line);
+    }
+    sendto(p->socket, w->bytes, w->size, MSG_DONTWAIT | MSG_NOSIGNAL,
+           (const struct sockaddr *) to, size);
+    free(w);
+}
+
+static void run(struct ph_bytes *b, void *opaque)
+{
+    const struct osc *p = opaque;
+    static _Thread_local uint8_t packet[PH_OSC_MAX + 1];
+    while (!ph_bytes_stopped(b)) {
+        struct pollfd fd = { .fd = p->socket, .events = POLLIN };
+        if (poll(&fd, 1, 200) <= 0) continue;
+        struct sockaddr_storage from;
+        socklen_t size = sizeof from;
+        ssize_t n = recvfrom(p->socket, packet, sizeof packet, MSG_DONTWAIT,
+                             (struct sockaddr *) &from, &size);
+        if (n <= 0) continue;
+        struct asked asked = { 0 };
+        if (n <= PH_OSC_MAX) ph_osc_read(packet, (size_t) n, see_question, &asked);
+        if (asked.list) answer(p, &from, size);
+        ph_bytes_push(b, packet, (size_t) n);
+    }
+}
+
+// --- the node
+
+static ph_err open_socket(struct osc *p, struct ph_fault *fault)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET, .sin_port = htons((uint16_t) p->port) };
+    if (inet_pton(AF_INET, p->bind, &at.sin_addr) != 1)
+        return ph_fail(fault, PH_EINVAL, "bind",
+                       "%s is no IPv4 address of this machine: 127.0.0.1 hears this machine, "
+                       "0.0.0.0 everybody",
+                       p->bind);
+    p->socket = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (p->socket < 0 || bind(p->socket, (const struct sockaddr *) &at, sizeof at) < 0)
+        return ph_fail(fault, errno == EADDRINUSE ? PH_EBUSY : PH_EIO, "port",
+                       "UDP port %d of %s: %s", (int) p->port, p->bind, strerror(errno));
+    return PH_OK;
+}
+
+static ph_err osc_open(struct ph_node *n, struct ph_fault *fault)
+{
+    struct osc *p = ph_priv(n);
+    p->socket = -1;
+    ph_err ret = read_addresses(p, fault);
+    if (ret == PH_OK && !ph_node_replaying(n)) ret = open_socket(p, fault);
+    if (ret < 0) return ret;
+    ret = ph_bytes_start(&p->bytes, n, run, p);
+    return ret < 0 ? ph_fail(fault, ret, "osc", "no thread for it") : PH_OK;
+}
+
+static void osc_close(struct ph_node *n)
+{
+    struct osc *p = ph_priv(n);
+    ph_bytes_stop(&p->bytes);
+    if (p->socket >= 0) close(p->socket);
+}
+
+// A message without numbers is a bang: 1.
+static void take(void *opaque, const struct ph_osc_message *m)
+{
+    struct osc *p = opaque;
+    for (int i = 0; i < p->slots; i++) {
+        const struct slot *s = &p->slot[i];
+        if (!ph_osc_match(m->address, s->address)) continue;
+        double v = s->arg < m->count ? m->arg[s->arg].number : 1;
+        if (m->count && s->arg >= m->count) continue;
+        if (isfinite(v) && fabs(v) <= 1e9) p->value[i] = (float) v;
+    }
+}
+
+static ph_err osc_process(struct ph_node *n)
+{
+    struct osc *p = ph_priv(n);
+    struct ph_frame *in, *out;
+    ph_err ret = ph_bytes_read(&p->bytes, n, &in);
+    if (ret != PH_OK) return ret;
+    ret = ph_osc_read(in->packet.data, in->packet.size, take, p);
+    if (ret < 0)
+        ph_node_problem(n, "a packet of %zu bytes came that is no OSC", in->packet.size);
+    if (ret == PH_OK && p->troubled) ph_node_problem(n, NULL);
+    p->troubled = ret < 0;
+    if (ret == PH_OK) ret = ph_node_signals(n, in, &out);
+    if (ret == PH_OK) {
+        memcpy(out->signals.value, p->value, sizeof p->value);
+        out->signals.beat = (struct ph_beat){ .per_bar = 4 };
+        ph_node_stamp_at(n, out, in->pts_ns, in->capture_ns);
+        ret = ph_node_write(n, 0, out);
+    }
+    ph_frame_unref(&in);
+    return ret;
+}
+
+// clang-format off
+static const struct ph_param params[] = {
+    PH_INT(struct osc, port, 1, 65535, .def = "9000", .flags = PH_PARAM_FIRST | PH_PARAM_SETUP, .help = "UDP port that is listened at"),
+    PH_STRING(struct osc, bind, .def = "127.0.0.1", .max = 64, .flags = PH_PARAM_SETUP | PH_PARAM_PATH, .help = "whom it hears: 127.0.0.1 is this machine, 0.0.0.0 everybody"),
+    PH_STRING(struct osc, addresses, .max = 2700, .flags = PH_PARAM_SETUP, .help = "of v1, v2 …, with spaces between: \"/1/fader1 /1/xy:1 /1/xy:2\"; empty = /phosphene/1 …"),
+    { 0 }
+};
+
+#define V(i) { .name = "v" #i, .max = 1, .help = "newest number that came to its address" }
+static const struct ph_signal_info signals[] = {
+    V(1), V(2), V(3), V(4), V(5), V(6), V(7), V(8), V(9), V(10), V(11), V(12), V(13), V(14), V(15), V(16),
+    V(17), V(18), V(19), V(20), V(21), V(22), V(23), V(24), V(25), V(26), V(27), V(28), V(29), V(30), V(31), V(32),
+    { 0 }
+};
+// clang-format on
+_Static_assert(sizeof signals / sizeof *signals == SLOTS + 1, "a name for each slot");
+
+const struct ph_node_info ph_node_osc = {
+    .name = "osc",
+    .group = "source",
+    .help = "numbers that arrive as Open Sound Control (UDP)",
+    .in = PH_PORTS({ "packets", PH_PACKET, PH_PORT_EXTERNAL, .help = "from the network" }),
+    .out = PH_PORTS({ "out", PH_SIGNALS, .help = "a frame for each packet" }),
+    .params = params,
+    .signals = signals,
+    .priv_size = sizeof(struct osc),
+    .open = osc_open,
+    .close = osc_close,
+    .process = osc_process,
+};
