@@ -83,6 +83,7 @@ void bench_runtime(struct bench *b);
 void bench_memory(struct bench *b); // of the group runtime
 void bench_models(struct bench *b);
 void bench_nn(struct bench *b);
+void bench_ears(struct bench *b);
 void bench_attention(struct bench *b); // of the group nn
 
 struct bench_params {
