@@ -279,6 +279,21 @@ def every_stage_runs_and_the_result_loads():
 
 
 @case
+def the_three_commands_for_a_gpu_hand_on_what_they_made():
+    with tempfile.TemporaryDirectory() as folder:
+        results, gpu = os.path.join(folder, "results"), os.path.join(TOOLS, "gpu.sh")
+        path = os.path.dirname(sys.executable) + ":" + os.environ.get("PATH", "")
+        for call, made in (("1", {"features", "judge", "autoencoder", "text", "depth"}), ("2", {"unet", "text"}),
+                           ("3", {"student", "quality.md"})):
+            # a machine that forgets: nothing stays but what is handed on
+            out, state = (os.path.join(folder, name + call) for name in ("out", "state"))
+            said = run([gpu, call, results, out],
+                       env=dict(os.environ, PATH=path, SPARK_TINY="1", SPARK_STATE=state, CUDA_VISIBLE_DEVICES=""))
+            got = {name.split(".0.")[0] for name in os.listdir(out)}
+            assert got == made | {f"logs-{call}.tar.gz"}, (got, said)
+
+
+@case
 def a_stage_goes_on_where_it_stopped_and_learns_the_same():
     with tempfile.TemporaryDirectory() as folder:
         train(folder, "text", steps=2)

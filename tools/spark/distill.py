@@ -4,7 +4,7 @@
 Three copies of the trained UNet. The teacher stays as it is. The student turns noise into a clean
 latent in one step. The fake one learns, all the time, to denoise what the student makes. Where the
 two denoisers disagree about a noised latent of the student, the difference points to where real
-pictures lie, and the student follows. A discriminator on the fake one's inner maps sees what both
+pictures lie, and the student follows. A critic on the fake one's inner maps sees what both
 miss, and the classifier on decoded pictures that the words are heard.
 
 Why this and not consistency distillation: the latter needs tens of thousands of steps until one
@@ -25,16 +25,23 @@ from harness import Average, Stage, autocast, clip, compiled, read_result
 from stages import adam, latents
 
 
+CLEAR = 600  # noisier latents than of this timestep tell the critic nothing
+
+
 class Critic(nn.Module):
-    """Real or made, for each place of the middle maps."""
+    """Real or made, for each place of the middle maps (what is where) and of the last (texture)."""
 
-    def __init__(self, c):
+    def __init__(self, widths):
         super().__init__()
-        self.net = nn.Sequential(nn.GroupNorm(8, c), nn.Conv2d(c, c, 3, padding=1), nn.SiLU(),
-                                 nn.GroupNorm(8, c), nn.Conv2d(c, 1, 1))
+        self.nets = nn.ModuleList(nn.Sequential(
+            nn.GroupNorm(8, c), nn.Conv2d(c, c, 3, padding=1), nn.SiLU(),
+            nn.GroupNorm(8, c), nn.Conv2d(c, 1, 1)) for c in widths)
 
-    def forward(self, maps):
-        return self.net(maps)
+    def loss(self, maps, t, sign):
+        """How far each row is from being taken for real (sign -1) or for made (1): one number."""
+        each = sum(F.softplus(sign * net(m).float()).mean((1, 2, 3)) for net, m in zip(self.nets, maps)) / 2
+        clear = (t < CLEAR).float()
+        return (each * clear).sum() / clear.sum().clamp(min=1)
 
 
 def table_steps(n, device):
@@ -48,7 +55,7 @@ class Distiller:
         self.n, self.steps = s.batch(256), 0
         self.teacher = s.unet.eval().requires_grad_(False)
         self.student, self.fake = (copy.deepcopy(s.unet).train().requires_grad_(True) for _ in range(2))
-        self.critic = Critic(s.sizes["unet"]["channels"][-1]).to(s.device)
+        self.critic = Critic([s.sizes["unet"]["channels"][i] for i in (-1, 0)]).to(s.device)
         self.features = s.read_judge("features")
         self.average = Average([self.student], 0.998 if not s.tiny else 0.9)
         rate = 1.0 if not s.tiny else 10.0
@@ -111,7 +118,7 @@ class Distiller:
                 real_v = bare + self.cfg * (real_v - bare)
         with autocast(s.device):
             fake_v, maps = self.fake(noised, at, text, inner=True)
-            fool = F.softplus(-self.critic(maps).float()).mean()
+            fool = self.critic.loss(maps, at, -1)
         with torch.no_grad():
             total = self.match(leaf.detach(), noised.detach(), at, text, real_v, fake_v.detach().float())
         size = total.norm()
@@ -137,9 +144,9 @@ class Distiller:
         both = torch.cat([s.schedule.noised(z, noise, t), s.schedule.noised(real, torch.randn_like(real), t)])
         with autocast(s.device):
             v, maps = self.fake(both, t.repeat(2), text.repeat(2, 1, 1), inner=True)
-            made, true = self.critic(maps).float().chunk(2)
+            made, true = zip(*(m.chunk(2) for m in maps))
             follow = F.mse_loss(v[:len(z)].float(), s.schedule.v(z, noise, t))
-            tell = F.softplus(made).mean() + F.softplus(-true).mean()
+            tell = self.critic.loss(made, t, 1) + self.critic.loss(true, t, -1)
         self.fake_adam.zero_grad(set_to_none=True)
         (follow + 0.03 * tell).backward()
         clip(list(self.fake.parameters()) + list(self.critic.parameters()), 10.0)

@@ -147,8 +147,8 @@ def compiled(module, args):
     """torch.compile where there is one and it is wanted; the module itself where that fails."""
     if not args.compile or not hasattr(torch, "compile"):
         return module
-    import torch._dynamo
-    torch._dynamo.config.suppress_errors = True
+    from torch import _dynamo
+    _dynamo.config.suppress_errors = True
     return torch.compile(module)
 
 

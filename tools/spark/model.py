@@ -318,7 +318,7 @@ class UNet(nn.Module):
 
     def forward(self, x, t, text, inner=False):
         """x [n, latent, h, w], t [n], text [n, tokens, c] -> [n, latent, h, w]; with inner also
-        the middle's features, which the discriminator of distillation reads."""
+        the maps of the middle and before the end, which the critic of distillation reads."""
         time = self.embed_time(t)
         x = self.conv_in(x)
         skips = [x]
@@ -339,8 +339,9 @@ class UNet(nn.Module):
                 x = level.layer(i, torch.cat([x, skips.pop()], 1), time, text)
             if hasattr(level, "upsamplers"):
                 x = level.upsamplers[0]["conv"](F.interpolate(x, size=skips[-1].shape[2:]))
+        last = x
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
-        return (x, middle) if inner else x
+        return (x, (middle, last)) if inner else x
 
     def config(self, sample_size=32):
         s = self.size

@@ -110,12 +110,16 @@ class Pool:
             if step % every == 0:
                 self.make_anew()
         elif time.time() > self.due:
+            self.settle()
             began = time.time()
             self.make_anew()
-            if self.device.type == "cuda":
-                torch.cuda.synchronize()
+            self.settle()
             now = time.time()
             self.due = now + 4 * (now - began)
+
+    def settle(self):
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
 
     def make_anew(self):
         rows = self.make(min(self.batch, self.count))
