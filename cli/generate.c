@@ -202,6 +202,12 @@ static bool on_step(void *arg, int done, int of)
 {
     struct job *j = arg;
     atomic_store(&j->steps_done, done);
+    return false;
+}
+
+static bool is_over(void *arg)
+{
+    (void) arg;
     return cli_signal != 0;
 }
 
@@ -219,7 +225,8 @@ static ph_err paint(struct job *j, struct ph_fault *fault)
                                          .vae = *j->vae ? j->vae : NULL,
                                          .device = cli_text(args, "device"),
                                          .precision = cli_text(args, "precision"),
-                                         .tune = cli_flag(args, "tune") };
+                                         .tune = cli_flag(args, "tune"),
+                                         .stop = is_over };
     PH_TRY(ph_diffuser_open(&params, &j->diffuser, fault));
     j->load_s = since(t);
     t = ph_now_ns();
@@ -350,8 +357,8 @@ const struct cli_command cli_generate = {
     .name = "generate",
     .args = "PROMPT",
     .help = "paint a picture from a text",
-    .text = "The same model, settings and seed give the same picture. Ctrl-C ends between two "
-            "steps and writes nothing.",
+    .text = "The same model, settings and seed give the same picture. Ctrl-C ends it soon "
+            "and writes nothing.",
     .examples = examples,
     .options = options,
     .min_words = 1,

@@ -22,12 +22,17 @@ struct ph_diffuser_params {
     const char *device;    // "cpu", "cpu:threads=2"; NULL = "cpu"
     const char *precision; // "auto", "f32", "bf16", "int8", "q4"; NULL = "auto"
     bool tune;             // measure kernels that were never measured here (once, seconds)
+    // Asked between the steps of whatever runs or is made, on any thread, until close returns; true
+    // ends it with PH_ESTOPPED, so that nobody waits for a large model. NULL = never.
+    bool (*stop)(void *arg);
+    void *stop_arg;
 };
 
 // Loads what every size needs; the first ph_diffuser_set makes the rest. Takes seconds; fault names
 // file, tensor or field.                                                            thread: any
 PH_API ph_err ph_diffuser_open(const struct ph_diffuser_params *params,
                                struct ph_diffuser **out, struct ph_fault *fault);
+// Waits for a step of the model at most.
 PH_API void ph_diffuser_close(struct ph_diffuser **d);
 
 enum ph_painting {

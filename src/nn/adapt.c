@@ -209,10 +209,10 @@ struct change {
     int terms;
 };
 
-static ph_err bad_module(const struct change *c, const struct ph_lora *lora,
+static ph_err bad_module(struct ph_fault *fault, const struct ph_lora *lora,
                          const struct ph_lora_module *m, const char *what)
 {
-    return ph_fail(c->fault, PH_EFORMAT, m->shown,
+    return ph_fail(fault, PH_EFORMAT, m->shown,
                    "%s is for another model: its module '%.120s' %.300s",
                    ph_path_tail(ph_weights_path(lora->file)), m->shown, what);
 }
@@ -234,7 +234,7 @@ static ph_err check_fit(const struct change *c, const struct ph_lora *lora,
     snprintf(what, sizeof what, "makes [%lld, %lld], the layer is %s",
              (long long) m->up->disk.dim[0], (long long) down_cols,
              ph_tensor_shape(t, shape, sizeof shape));
-    return bad_module(c, lora, m, what);
+    return bad_module(c->fault, lora, m, what);
 }
 
 // The key follows from all that the values follow from.
@@ -254,9 +254,9 @@ static ph_err add_term(struct change *c, struct ph_lora *lora, const struct ph_l
     int index;
     ph_err ret = find_layer(&c->layers, m, &index);
     if (ret < 0) return ph_fail(c->fault, ret, NULL, "out of memory");
-    if (index < 0) return bad_module(c, lora, m, "has no layer there");
+    if (index < 0) return bad_module(c->fault, lora, m, "has no layer there");
     struct ph_weight *w = &c->set->tensors[index];
-    if (!w->disk.rank) return bad_module(c, lora, m, "means a single number there");
+    if (!w->disk.rank) return bad_module(c->fault, lora, m, "means a single number there");
     int64_t cols = ph_tensor_count(&w->disk) / w->disk.dim[0];
     ret = check_fit(c, lora, m, w, cols);
     if (ret < 0 || scale * m->factor == 0) return ret; // with 0 it only has to fit
@@ -303,4 +303,13 @@ ph_err ph_weights_adapt(struct ph_weights *base, enum ph_lora_part part,
     if (ret == PH_OK) *out = c.terms ? ph_weights_ref(c.set) : ph_weights_ref(base);
     ph_weights_unref(&c.set);
     return ret;
+}
+
+ph_err ph_lora_check_parts(const struct ph_lora *lora, unsigned parts, struct ph_fault *fault)
+{
+    for (int i = 0; i < lora->count; i++)
+        if (!(parts & 1u << lora->modules[i].part))
+            return bad_module(fault, lora, &lora->modules[i],
+                              "is of an encoder that this one has not");
+    return PH_OK;
 }

@@ -10,14 +10,68 @@
 static pthread_mutex_t list_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct ph_device *list;
 
+// ------------------------------------------------------------------------------ the arena
+static ph_err move_arena(struct ph_device *d, size_t size)
+{
+    void *arena = size ? d->backend->alloc(d, size) : NULL;
+    if (size && !arena) return PH_ENOMEM;
+    if (d->arena) d->backend->release(d, d->arena, d->arena_size);
+    d->arena = arena;
+    d->arena_size = size;
+    return PH_OK;
+}
+
+static size_t largest_plan(const struct ph_device *d)
+{
+    size_t most = 0;
+    for (const struct ph_plan *p = d->plans; p; p = p->next)
+        most = p->arena_size > most ? p->arena_size : most;
+    return most;
+}
+
+ph_err ph_device_reserve(struct ph_device *d, struct ph_plan *plan)
+{
+    if (plan->arena_size > d->arena_size) {
+        ph_err ret = move_arena(d, plan->arena_size);
+        if (ret < 0) return ret;
+    }
+    pthread_mutex_lock(&d->lock);
+    plan->next = d->plans;
+    d->plans = plan;
+    pthread_mutex_unlock(&d->lock);
+    return PH_OK;
+}
+
+// Its thread gives the memory back, after what it does now: nobody waits for that.
+void ph_device_release(struct ph_device *d, struct ph_plan *plan)
+{
+    pthread_mutex_lock(&d->lock);
+    struct ph_plan **at = &d->plans;
+    while (*at && *at != plan) at = &(*at)->next;
+    if (*at) {
+        *at = plan->next;
+        d->trim = true;
+        pthread_cond_signal(&d->wake);
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
 // ------------------------------------------------------------------------------ the thread
 static void *device_thread(void *arg)
 {
     struct ph_device *d = arg;
     pthread_mutex_lock(&d->lock);
     for (;;) {
-        while (!d->job && !d->quit) pthread_cond_wait(&d->wake, &d->lock);
+        while (!d->job && !d->trim && !d->quit) pthread_cond_wait(&d->wake, &d->lock);
         if (d->quit) break;
+        if (d->trim) {
+            d->trim = false;
+            size_t most = largest_plan(d);
+            pthread_mutex_unlock(&d->lock);
+            if (most < d->arena_size) move_arena(d, most); // where that cannot be, it stays
+            pthread_mutex_lock(&d->lock);
+            continue;
+        }
         void (*job)(void *) = d->job;
         pthread_mutex_unlock(&d->lock);
         job(d->job_arg);
@@ -41,17 +95,6 @@ void ph_device_call(struct ph_device *d, void (*fn)(void *arg), void *arg)
     d->serving++;
     pthread_cond_broadcast(&d->done);
     pthread_mutex_unlock(&d->lock);
-}
-
-ph_err ph_device_reserve(struct ph_device *d, size_t size)
-{
-    if (size <= d->arena_size) return PH_OK;
-    void *arena = d->backend->alloc(d, size);
-    if (!arena) return PH_ENOMEM;
-    if (d->arena) d->backend->release(d, d->arena, d->arena_size);
-    d->arena = arena;
-    d->arena_size = size;
-    return PH_OK;
 }
 
 // ------------------------------------------------------------------------------ open, close

@@ -138,6 +138,10 @@ static void prepare_step(void *arg)
     struct preparing *w = arg;
     struct ph_step *s = w->step;
     struct ph_plan *plan = w->plan;
+    if (ph_stop_asked(&plan->stop)) {
+        w->ret = ph_fail(w->fault, PH_ESTOPPED, "", "stopped");
+        return;
+    }
     if (s->op == PH_OP_PARAM) {
         const struct ph_pack *pack = NULL;
         w->ret = ph_pack_f32(plan->device, s, s->weight, &pack, w->fault);
@@ -181,8 +185,7 @@ static ph_err check_files(const struct ph_plan *plan, struct ph_fault *fault)
 static void reserve(void *arg)
 {
     struct preparing *w = arg;
-    w->plan->device->plans++;
-    w->ret = ph_device_reserve(w->plan->device, w->plan->arena_size);
+    w->ret = ph_device_reserve(w->plan->device, w->plan);
 }
 
 static ph_err allocate(struct ph_plan *plan)
@@ -232,6 +235,7 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
     struct ph_plan_params none = { 0 };
     if (!params) params = &none;
     plan->flags = params->flags;
+    plan->stop = params->stop;
     plan->precision = ph_precision_resolve(params->precision);
     plan->dirty = ~0ull;
     if (params->device)
@@ -265,6 +269,7 @@ void ph_plan_destroy(struct ph_plan **out)
     *out = NULL;
     if (!plan) return;
     struct ph_device *d = plan->device;
+    if (d) ph_device_release(d, plan);
     for (int i = 0; plan->steps && i < plan->step_count; i++) {
         struct ph_step *s = &plan->steps[i];
         if (s->kernel && s->kernel->finish) s->kernel->finish(d, s);

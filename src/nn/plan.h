@@ -29,10 +29,17 @@ enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
 enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this machine
 
 enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
+// Asked between two steps, on the device's thread, or NULL: true ends what is under way with
+// PH_ESTOPPED.
+struct ph_stop {
+    bool (*asked)(void *arg);
+    void *arg; // outlives the plan
+};
 struct ph_plan_params {
     struct ph_device *device; // NULL = "cpu"
     enum ph_precision precision;
     int flags;
+    struct ph_stop stop; // of the making and of every run
 };
 struct ph_plan;
 // The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace.
@@ -47,13 +54,15 @@ ph_err ph_plan_write(struct ph_plan *plan, const char *name, const struct ph_ten
 ph_err ph_plan_read(struct ph_plan *plan, const char *name, const struct ph_tensor *t);
 // Dims and type of an input, state, output or tap; data is NULL.
 ph_err ph_plan_describe(const struct ph_plan *plan, const char *name, struct ph_tensor *t);
-// Copies the states (and rare inputs) of another plan where name and shape agree.
-void ph_plan_carry(struct ph_plan *to, const struct ph_plan *from);
+// Copies the states and rare inputs of another plan where name and shape agree; whether all of to's
+// states are now what they were there. Not while one of them runs.
+bool ph_plan_carry(struct ph_plan *to, const struct ph_plan *from);
 // States are zeros again.
 void ph_plan_forget(struct ph_plan *plan);
 // While held, runs leave the states as they are.
 void ph_plan_hold(struct ph_plan *plan, bool hold);
 // Waits for the device, runs, returns when the outputs are there. One caller at a time a plan.
+// PH_ESTOPPED: it was told to stop; outputs are undefined, states and what was written are kept.
 ph_err ph_plan_run(struct ph_plan *plan);
 
 struct ph_plan_stats {

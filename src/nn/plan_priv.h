@@ -39,7 +39,8 @@ struct ph_device {
     // Only touched on the device's thread.
     void *arena; // of all plans in turn: nothing in it survives a run
     size_t arena_size;
-    int plans;
+    struct ph_plan *plans; // lock: all that may run, for the size of the arena
+    bool trim;             // lock: the arena may be larger than any of them needs
 
     pthread_mutex_t packs_lock;
     struct ph_packed *packs;
@@ -47,8 +48,10 @@ struct ph_device {
 
 // Runs fn(arg) on the device's thread and returns when it is done.                  thread: any
 void ph_device_call(struct ph_device *d, void (*fn)(void *arg), void *arg);
-// On the device's thread: an arena of at least `size` bytes; what it held is lost.
-ph_err ph_device_reserve(struct ph_device *d, size_t size);
+// On the device's thread: the arena is large enough for the plan; what it held is lost.
+ph_err ph_device_reserve(struct ph_device *d, struct ph_plan *plan);
+// The plan runs no more: what the arena had for it alone is given back soon.        thread: any
+void ph_device_release(struct ph_device *d, struct ph_plan *plan);
 
 // Where a value lives. Values that share memory (views, what was fused) share the span of their
 // root.
@@ -63,6 +66,9 @@ struct ph_plan {
     struct ph_device *device;
     enum ph_precision precision;
     int flags;
+    struct ph_stop stop;
+    ph_err ret;           // of the last run
+    struct ph_plan *next; // of the device's
     struct ph_step *steps;
     int step_count;
     struct ph_place *place; // by value
@@ -87,6 +93,11 @@ struct ph_plan {
     int64_t run_ns;
     double flops;
 };
+
+static inline bool ph_stop_asked(const struct ph_stop *s)
+{
+    return s->asked && s->asked(s->arg);
+}
 
 static inline ph_val ph_root(const struct ph_plan *plan, ph_val v)
 {

@@ -82,22 +82,32 @@ ph_err ph_plan_describe(const struct ph_plan *plan, const char *name, struct ph_
     return PH_OK;
 }
 
-void ph_plan_carry(struct ph_plan *to, const struct ph_plan *from)
+static bool same_shape(const struct ph_plan *p, const struct ph_port *mine,
+                       const struct ph_plan *q, const struct ph_port *other)
 {
+    const struct ph_place *a = &p->place[mine->value], *b = &q->place[other->value];
+    return a->dtype == b->dtype && a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof a->dim);
+}
+
+bool ph_plan_carry(struct ph_plan *to, const struct ph_plan *from)
+{
+    bool all = true;
     for (int i = 0; i < to->port_count; i++) {
         const struct ph_port *mine = &to->ports[i], *old = ph_plan_port(from, mine->name);
         bool rare = mine->kind == PH_PORT_INPUT && mine->bit != PH_EVERY_RUN;
-        if (!old || old->kind != mine->kind || (mine->kind != PH_PORT_STATE && !rare)) continue;
-        const struct ph_place *a = &to->place[mine->value], *b = &from->place[old->value];
-        if (a->dtype != b->dtype || a->rank != b->rank || memcmp(a->dim, b->dim, sizeof a->dim))
+        if (mine->kind != PH_PORT_STATE && !rare) continue;
+        if (!old || old->kind != mine->kind || !same_shape(to, mine, from, old)) {
+            all = all && rare;
             continue;
+        }
+        const struct ph_place *a = &to->place[mine->value], *b = &from->place[old->value];
         size_t bytes = (size_t) a->count * ph_dtype_size(a->dtype);
         const struct ph_backend *backend = to->device->backend;
-        if (bytes > 2 * to->staging_half) continue; // never: a port is what staging is sized by
         backend->download(from->device, to->staging, b->data, bytes);
         backend->upload(to->device, a->data, to->staging, bytes);
         to->dirty |= mine->bit;
     }
+    return all;
 }
 
 // ------------------------------------------------------------------------------ running
@@ -130,18 +140,23 @@ static void run_on_device(void *arg)
     struct ph_run run = { plan->place, NULL, plan->device->threads };
     point_into_arena(plan);
     int64_t begin = ph_now_ns(), before = begin;
+    plan->ret = PH_OK;
     for (int i = 0; i < plan->step_count; i++) {
         struct ph_step *s = &plan->steps[i];
         if (!s->kernel || !(s->inputs_used & (PH_EVERY_RUN | plan->dirty))) continue;
+        if (ph_stop_asked(&plan->stop)) {
+            plan->ret = PH_ESTOPPED;
+            break;
+        }
         run.scratch = (char *) plan->device->arena + plan->scratch_at[i];
         s->kernel->run(s, &run);
         int64_t now = ph_now_ns();
         s->ns = now - before;
         before = now;
     }
-    if (!plan->hold) store_states(plan);
+    if (!plan->hold && plan->ret >= 0) store_states(plan);
     plan->device->backend->finish(plan->device);
-    plan->dirty = 0;
+    if (plan->ret >= 0) plan->dirty = 0; // else rare steps have run that will run again
     plan->run_ns = ph_now_ns() - begin;
 }
 
@@ -164,7 +179,7 @@ void ph_plan_forget(struct ph_plan *plan)
 ph_err ph_plan_run(struct ph_plan *plan)
 {
     ph_device_call(plan->device, run_on_device, plan);
-    return PH_OK;
+    return plan->ret;
 }
 
 // ------------------------------------------------------------------------------ telling

@@ -25,7 +25,7 @@ static bool file_path(char *path, size_t size)
         n = snprintf(path, size, "%s/phosphene/kernels.txt", cache);
     else
         n = snprintf(path, size, "%s/.cache/phosphene/kernels.txt", home ? home : "");
-    return n > 0 && (size_t) n < size && *path == '/';
+    return n > 0 && (size_t) n < size && (own || *path == '/');
 }
 
 // What the answer depends on.
@@ -73,7 +73,7 @@ static void remember(const char *layer, const struct ph_kernel *kernel, double s
 {
     char path[4096];
     if (!file_path(path, sizeof path)) return;
-    for (char *slash = path + 1; (slash = strchr(slash, '/')); slash++) {
+    for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
         *slash = '\0';
         mkdir(path, 0755);
         *slash = '/';

@@ -87,6 +87,9 @@ struct ph_adapter {
 ph_err ph_weights_adapt(struct ph_weights *base, enum ph_lora_part part,
                         const struct ph_adapter *adapters, int count, struct ph_weights **out,
                         struct ph_fault *fault);
+// PH_EFORMAT naming the first module of a part that is not among `parts` (1 << part): of an encoder
+// that the model has not.                                                           thread: any
+ph_err ph_lora_check_parts(const struct ph_lora *lora, unsigned parts, struct ph_fault *fault);
 
 // ------------------------------------------------------------------------------------ quantise
 // int8, one scale a row, symmetric: w ~ q * scale[row], |q| <= 127.

@@ -82,6 +82,14 @@ TEST(without_a_name_pictures_are_numbered_and_a_named_one_is_not_replaced)
     CHECK(same_files("picture.png", "picture-2.png"));
 }
 
+TEST(what_was_measured_is_kept_where_it_was_told_also_beside_the_pictures)
+{
+    setenv("PH_KERNELS", "mine/kernels.txt", 1);
+    CHECK_STATUS(GENERATE("-o", "a.png", "-q", "--size", "64x64", "--tune"), 0);
+    const char *lines = read_text("mine/kernels.txt");
+    CHECK_HAS(lines, "conv ");
+}
+
 TEST(what_cannot_be_is_said_before_the_work)
 {
     static const struct {

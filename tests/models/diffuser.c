@@ -5,7 +5,7 @@
 
 #include "../golden.h"
 #include "models/diffuser/diffuser.h"
-#include "nn/rng.h"
+#include "nn/weights.h"
 
 #define PIPELINE "diffusion/models/pipe_sd15_tiny"
 
@@ -326,6 +326,92 @@ TEST_LIMIT(a_style_changes_the_picture_and_leaves_no_trace_when_it_goes, 240)
     ph_frame_unref(&out.frame);
     ph_frame_unref(&before.frame);
     ph_diffuser_close(&d);
+}
+
+// Its modules have the names of this model's and the shapes of another's.
+TEST(a_lora_for_another_model_is_refused_with_its_first_tensor_that_does_not_fit)
+{
+    static const char layer[] =
+        "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q";
+    static const struct {
+        const char *module;
+        int64_t width;
+        const char *says;
+    } cases[] = {
+        { layer, 1234, "makes [1234, 1234], the layer is" },
+        { "unet.down_blocks.7.attentions.0.transformer_blocks.0.attn1.to_q", 8, "no layer" },
+        { "text_encoder_2.text_model.encoder.layers.0.self_attn.q_proj", 8, "has not" },
+    };
+    struct ph_diffuser *d = open_tiny(NULL);
+    struct canvas in = canvas(64, 64), out = canvas(64, 64), before = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house");
+    gradient(in, 0);
+    set(d, &s);
+    paint(d, &in, before, NULL);
+    for (int i = 0; i < 3; i++) {
+        char path[64], down[160], up[160];
+        struct ph_fault fault = { 0 };
+        struct ph_painted painted;
+        snprintf(path, sizeof path, "/tmp/ph-other-%d.safetensors", (int) getpid());
+        snprintf(down, sizeof down, "%s.lora_A.weight", cases[i].module);
+        snprintf(up, sizeof up, "%s.lora_B.weight", cases[i].module);
+        const struct ph_named_tensor tensors[] = {
+            { down, { PH_F32, 2, { 2, cases[i].width }, NULL } },
+            { up, { PH_F32, 2, { cases[i].width, 2 }, NULL } },
+        };
+        CHECK_OK(ph_weights_save(path, tensors, 2, 1, &fault));
+        struct ph_style style = { path, 1 };
+        s.styles = &style;
+        s.style_count = 1;
+        CHECK_OK(ph_diffuser_set(d, &s, &fault));
+        CHECK_INT(ph_diffuser_settle(d, &fault), ==, PH_EFORMAT);
+        unlink(path);
+        CHECK_HAS(fault.message, path + strlen("/tmp/"));
+        CHECK_HAS(fault.message, "is for another model");
+        CHECK_HAS(fault.message, cases[i].module);
+        CHECK_HAS(fault.message, cases[i].says);
+        paint(d, &in, out, &painted);
+        CHECK_INT(painted.problem.code, ==, PH_EFORMAT);
+        CHECK(same(before, out)); // what was goes on
+    }
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&out.frame);
+    ph_frame_unref(&before.frame);
+    ph_diffuser_close(&d);
+}
+
+// Another style is another model, of the same shape.
+TEST(memory_of_pictures_outlives_a_change_of_style)
+{
+    struct ph_diffuser *with = open_tiny("f32"), *without = open_tiny("f32");
+    struct canvas in = canvas(64, 64), a = canvas(64, 64), b = canvas(64, 64);
+    struct ph_diffuser_settings s = settings(64, 64, "a blue house"), plain = s;
+    struct ph_style style = { golden("diffusion/models/lora/kohya.safetensors"), 0.1f };
+    s.memory = 1;
+    set(with, &s);
+    gradient(in, 0);
+    for (int i = 0; i < 3; i++) paint(with, &in, b, NULL);
+    s.styles = plain.styles = &style;
+    s.style_count = plain.style_count = 1;
+    set(with, &s);
+    set(without, &plain);
+    gradient(in, 90);
+    paint(without, &in, a, NULL);
+    paint(with, &in, b, NULL);
+    CHECK_INT(farthest_of(a, b), >, 1); // what was before is in view
+    s.steps = plain.steps = 2;          // another shape: nothing is
+    set(with, &s);
+    set(without, &plain);
+    ph_diffuser_cut(without);
+    ph_diffuser_cut(with);
+    paint(without, &in, a, NULL);
+    paint(with, &in, b, NULL);
+    CHECK_INT(farthest_of(a, b), <=, 1);
+    ph_frame_unref(&in.frame);
+    ph_frame_unref(&a.frame);
+    ph_frame_unref(&b.frame);
+    ph_diffuser_close(&with);
+    ph_diffuser_close(&without);
 }
 
 // StreamV2V's idea: a still scene stays as it is painted, and a moving one keeps to what was.

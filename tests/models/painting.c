@@ -635,14 +635,14 @@ TEST_LIMIT(without_memory_to_open_or_to_make_there_is_an_error_and_nothing_else,
     for (long n = 0; step; n += step) {
         fault = (struct ph_fault){ 0 };
         alloc_fail_only(n);
-        ph_err ret = ph_maker_open(&params, &m, &fault);
+        ph_err ret = ph_maker_open(&params, (struct ph_stop){ 0 }, &m, &fault);
         long failed = alloc_failed();
         alloc_fail_from(-1);
         if (ret >= 0) ph_maker_close(&m);
         CHECK(ret == PH_OK || ret == PH_ENOMEM);
         step = failed ? n < 30 ? 1 : 1 + n / 20 : 0;
     }
-    CHECK_INT(ph_maker_open(&params, &m, &fault), ==, PH_OK);
+    CHECK_INT(ph_maker_open(&params, (struct ph_stop){ 0 }, &m, &fault), ==, PH_OK);
     step = 1;
     for (long n = 0; step; n += step) {
         struct ph_made *made = NULL;
@@ -658,4 +658,108 @@ TEST_LIMIT(without_memory_to_open_or_to_make_there_is_an_error_and_nothing_else,
     }
     ph_maker_close(&m);
     ph_device_unref(&d);
+}
+
+// ------------------------------------------------------------------------------ no words
+TEST(without_a_negative_prompt_sdxl_gets_zeros_unless_its_folder_says_otherwise)
+{
+    static const char *const index[] = { NULL, "{\"force_zeros_for_empty_prompt\":true}",
+                                         "{\"force_zeros_for_empty_prompt\":false}", "{}" };
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    const char *folder = xl();
+    for (int i = 0; i < 4; i++) {
+        struct shot out;
+        if (index[i]) file_write(folder, "model_index.json", index[i]);
+        struct ph_diffuser *d = open_it(folder, NULL);
+        for (int given = 0; given < 2; given++) {
+            double sum = 0;
+            s.negative = given ? "grey" : "";
+            set(d, &s);
+            paint(d, &out);
+            for (int64_t k = 0; k < d->easel.text_len; k++)
+                sum += fabs((double) d->now->negative->data[k]);
+            CHECK_INT(sum == 0, ==, !given && i != 2);
+        }
+        ph_diffuser_close(&d);
+    }
+    file_write(folder, "model_index.json", "{"); // of another model it matters nothing
+    struct ph_diffuser_params params = { .model = folder };
+    struct ph_diffuser *d;
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_diffuser_open(&params, &d, &fault), ==, PH_EFORMAT);
+    CHECK_HAS(fault.message, "model_index.json");
+}
+
+// ------------------------------------------------------------------------------ stopping
+struct asked {
+    _Atomic int count, stop_at, wait_at; // the numbers of questions; 0 = none
+    _Atomic bool waiting;
+    struct ph_diffuser *_Atomic d;
+};
+
+static bool ask(void *arg)
+{
+    struct asked *a = arg;
+    int n = ++a->count;
+    if (n == a->wait_at) { // until it is being closed
+        a->waiting = true;
+        while (!a->d || !a->d->quit) sched_yield();
+    }
+    return a->stop_at && n >= a->stop_at;
+}
+
+static struct ph_diffuser *open_asking(struct asked *a)
+{
+    struct ph_diffuser *d;
+    struct ph_fault fault = { 0 };
+    struct ph_diffuser_params params = {
+        .model = small(), .device = "cpu:threads=1", .stop = ask, .stop_arg = a
+    };
+    if (ph_diffuser_open(&params, &d, &fault) < 0) TEST_FAIL("%s", fault.message);
+    return d;
+}
+
+TEST(a_painting_that_is_stopped_runs_no_step_more)
+{
+    struct asked a = { 0 };
+    struct shot out;
+    struct ph_fault fault = { 0 };
+    struct ph_diffuser *d = open_asking(&a);
+    struct ph_diffuser_settings s = settings(PH_PAINT_WHOLE, 8);
+    set(d, &s);
+    paint(d, &out);
+    a.count = 0;
+    paint(d, &out);
+    int steps = a.count; // of a whole painting: several models, each of many steps
+    CHECK_INT(steps, >, 8 * 20);
+    for (int at = 1; at < steps; at += 37) {
+        a.count = 0;
+        a.stop_at = at;
+        CHECK_INT(try_paint(d, 0, &out, NULL, &fault), ==, PH_ESTOPPED);
+        CHECK_INT(a.count, ==, at);
+    }
+    a.stop_at = 0;
+    paint(d, &out);
+    ph_diffuser_close(&d);
+}
+
+// What the maker's thread does, the text encoder first, is left where it is.
+TEST(closing_does_not_wait_for_what_is_being_made)
+{
+    struct asked whole = { 0 };
+    struct ph_diffuser_settings s = settings(PH_PAINT_STREAM, 1);
+    struct ph_diffuser *d = open_asking(&whole);
+    set(d, &s);
+    ph_diffuser_close(&d);
+    CHECK_INT(whole.count, >, 100);
+    for (int at = 3; at < whole.count; at += 60) {
+        struct asked a = { .wait_at = at };
+        struct ph_fault fault = { 0 };
+        d = open_asking(&a);
+        a.d = d;
+        CHECK_OK(ph_diffuser_set(d, &s, &fault));
+        while (!a.waiting) sched_yield();
+        ph_diffuser_close(&d);
+        CHECK_INT(a.count, ==, at); // nothing more was done
+    }
 }

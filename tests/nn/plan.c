@@ -221,7 +221,7 @@ TEST(a_state_lives_from_run_to_run_and_moves_to_the_next_plan)
         CHECK_NUM(got[2], ==, 3.0f * (float) i);
     }
     next = plan_of(p, PH_PRECISION_F32, 0);
-    ph_plan_carry(next, plan);
+    CHECK(ph_plan_carry(next, plan));
     CHECK_INT(ph_plan_read(next, "sum", &read), ==, PH_OK);
     CHECK_NUM(got[3], ==, 12);
     CHECK_INT(ph_plan_write(next, "none", &write), ==, PH_ENOENT);
@@ -419,7 +419,7 @@ TEST(rare_inputs_carried_into_a_plan_that_has_run_are_seen)
     write_one(from, "r", 3);
     CHECK_INT(ph_plan_run(to), ==, PH_OK);
     CHECK_NUM(read_one(to, "y"), ==, 0);
-    ph_plan_carry(to, from);
+    CHECK(ph_plan_carry(to, from)); // there are no states
     CHECK_INT(ph_plan_run(to), ==, PH_OK);
     CHECK_NUM(read_one(to, "y"), ==, 6);
     ph_plan_destroy(&from);
@@ -584,4 +584,99 @@ TEST_LIMIT(without_memory_kernels_are_an_error_and_leave_nothing, 120)
     }
     CHECK_INT(errors, >, 5);
     ph_weights_unref(&w);
+}
+
+// ------------------------------------------------------------------------- stopping
+struct asked {
+    int count,
+        stop_at; // stop_at: the number of the question that is answered with yes; 0 = none
+};
+
+static bool ask(void *arg)
+{
+    struct asked *a = arg;
+    return ++a->count == a->stop_at;
+}
+
+TEST(a_run_that_is_stopped_ends_before_its_next_step_and_the_next_run_is_whole)
+{
+    struct ph_prog *p = prog_of(NULL);
+    struct ph_fault fault = { 0 };
+    struct ph_plan *plan;
+    struct asked asked = { 0 };
+    struct ph_plan_params params = { .precision = PH_PRECISION_F32,
+                                     .flags = PH_PLAN_NO_FUSION,
+                                     .stop = { ask, &asked } };
+    ph_val sum = ph_state(p, "sum", 1, D(1)), x = ph_input(p, "x", PH_EACH, PH_F32, 1, D(1));
+    ph_val rare = ph_affine(p, ph_input(p, "r", PH_RARE, PH_F32, 1, D(1)), 2, 0);
+    ph_store(p, sum, ph_add(p, sum, x));
+    ph_output(p, "y", ph_mul(p, ph_add(p, rare, sum), x));
+    CHECK_OK(ph_plan_create(p, &params, &plan, &fault));
+    write_one(plan, "x", 1);
+    write_one(plan, "r", 5);
+    asked.count = 0;
+    CHECK_OK(ph_plan_run(plan));
+    CHECK_NUM(read_one(plan, "y"), ==, 10);
+    int steps = asked.count;
+    CHECK_INT(steps, >, 2);
+    write_one(plan, "r", 7);
+    for (int at = 1; at < steps; at++) {
+        asked = (struct asked){ .stop_at = at };
+        CHECK_INT(ph_plan_run(plan), ==, PH_ESTOPPED);
+        CHECK_INT(asked.count, ==, at); // nobody asked again: nothing ran
+    }
+    CHECK_NUM(read_one(plan, "sum"), ==, 1);
+    asked = (struct asked){ 0 };
+    CHECK_OK(ph_plan_run(plan));
+    CHECK_NUM(read_one(plan, "y"), ==, 15);
+    CHECK_NUM(read_one(plan, "sum"), ==, 2);
+    ph_plan_destroy(&plan);
+    asked = (struct asked){ .stop_at = 2 }; // in the making
+    CHECK_INT(ph_plan_create(p, &params, &plan, &fault), ==, PH_ESTOPPED);
+    CHECK_INT(asked.count, ==, 2);
+    ph_prog_free(&p);
+}
+
+// ------------------------------------------------------------------------- the arena
+static struct ph_plan *plan_of_size(int64_t n)
+{
+    struct ph_prog *p = prog_of(NULL);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 1, D(n));
+    ph_output(p, "y", ph_affine(p, ph_activate(p, x, PH_ACT_SILU), 2, 1));
+    struct ph_plan *plan = plan_of(p, PH_PRECISION_F32, PH_PLAN_NO_FUSION);
+    ph_prog_free(&p);
+    return plan;
+}
+
+static void look_at_arena(void *arg)
+{
+    struct ph_plan *plan = *(struct ph_plan **) arg;
+    CHECK_INT(plan->device->arena_size, ==, plan->arena_size);
+}
+
+TEST(the_arena_shrinks_when_its_largest_plan_is_gone_and_grows_again)
+{
+    static float in[1 << 16], out[1 << 16];
+    struct ph_plan *small = plan_of_size(1 << 10), *large = plan_of_size(1 << 16), *also;
+    struct ph_tensor x = numbers(in, 1 << 10), y = numbers(out, 1 << 10);
+    CHECK_INT(large->arena_size, >, small->arena_size);
+    in[7] = 3;
+    for (int i = 0; i < 3; i++) {
+        ph_device_call(small->device, look_at_arena, &large);
+        also = plan_of_size(1 << 16);
+        ph_plan_destroy(&large);
+        ph_device_call(small->device, look_at_arena, &also); // there is another as large
+        ph_plan_destroy(&also);
+        ph_device_call(small->device, look_at_arena, &small);
+        CHECK_OK(ph_plan_write(small, "x", &x));
+        CHECK_OK(ph_plan_run(small));
+        CHECK_OK(ph_plan_read(small, "y", &y));
+        CHECK_NUM(fabs(out[7] - (2 * 3 / (1 + exp(-3)) + 1)), <, 1e-5);
+        large = plan_of_size(1 << 16);
+    }
+    struct ph_device *d = ph_device_ref(small->device);
+    ph_plan_destroy(&small);
+    ph_plan_destroy(&large);
+    CHECK(!d->plans);
+    ph_device_unref(&d);
 }

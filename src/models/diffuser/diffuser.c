@@ -79,6 +79,12 @@ ph_err ph_diffuser_settle(struct ph_diffuser *d, struct ph_fault *fault)
 }
 
 // ------------------------------------------------------------------------------ open, close
+static bool is_over(void *arg)
+{
+    struct ph_diffuser *d = arg;
+    return d->quit || (d->stop && d->stop(d->stop_arg));
+}
+
 static void describe(struct ph_diffuser *d)
 {
     const struct ph_folder *f = d->maker.folder;
@@ -98,10 +104,12 @@ ph_err ph_diffuser_open(const struct ph_diffuser_params *params, struct ph_diffu
     *out = NULL;
     if (!d) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
     d->draw = ph_rng_normal;
+    d->stop = params->stop;
+    d->stop_arg = params->stop_arg;
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->change, NULL);
     struct ph_fault own = { 0 };
-    ph_err ret = ph_maker_open(params, &d->maker, &own);
+    ph_err ret = ph_maker_open(params, (struct ph_stop){ is_over, d }, &d->maker, &own);
     if (ret < 0 && !own.code) ph_fail(&own, ret, "", "%s", ph_strerror(ret));
     if (ret < 0 && fault) *fault = own;
     if (ret >= 0) {

@@ -48,7 +48,10 @@ struct ph_diffuser {
     pthread_cond_t change;
     struct ph_wish *wish;  // waits to be made
     struct ph_made *ready; // waits to land
-    bool making, quit;
+    bool making;
+    _Atomic bool quit;       // also read on the device's thread
+    bool (*stop)(void *arg); // the opener's; NULL = none
+    void *stop_arg;
     uint64_t wishes;
     struct ph_fault problem; // of the last wish; code PH_OK = none
     bool problem_told;

@@ -92,6 +92,28 @@ ph_err ph_folder_schedule(const struct ph_folder *f, enum ph_sampler_kind kind,
     return ret;
 }
 
+// model_index.json matters for one field alone, and only where there are two text encoders; without
+// it, as without the field, that is true.
+static ph_err read_index(struct ph_folder *f, struct ph_fault *fault)
+{
+    const char *path = join(f, f->path, "model_index.json");
+    struct ph_json_doc *doc = NULL;
+    char *text;
+    size_t len;
+    if (!path) return PH_ENOMEM;
+    f->zeros_for_empty = ph_folder_pooled_channels(f) > 0;
+    if (!f->zeros_for_empty || !exists(path)) return PH_OK;
+    ph_err ret = read_file(f, path, &text, &len, fault);
+    if (ret < 0) return ret;
+    struct ph_fault why = { 0 };
+    ret = ph_json_parse(&doc, text, len, 0, &why);
+    if (ret < 0) return ph_fail(fault, ret, "model_index.json", "%s: %s", path, why.message);
+    f->zeros_for_empty =
+        ph_json_bool(ph_json_get(ph_json_root(doc), "force_zeros_for_empty_prompt"), true);
+    ph_json_free(&doc);
+    return PH_OK;
+}
+
 static const struct ph_clip_config *clip(const struct ph_folder *f, int i)
 {
     return f->text[i] ? f->text[i]->config : NULL;
@@ -160,6 +182,7 @@ ph_err ph_folder_open(const char *path, const char *vae, const char *control,
     for (int i = 0; i < PH_TEXT_ENCODERS; i++) PH_TRY(open_text(f, i, fault));
     PH_TRY(open_scheduler(f, fault));
     PH_TRY(check(f, fault));
+    PH_TRY(read_index(f, fault));
     *out = f;
     return PH_OK;
 fail:

@@ -22,6 +22,9 @@ struct ph_folder {
     struct ph_schedule *schedule;             // of kind: the folder's own sampler
     char *scheduler_config;                   // its text, for other kinds; NULL without a file
     size_t scheduler_len;
+    // SDXL: no negative prompt is zeros and not the embedding of "" (model_index.json's
+    // force_zeros_for_empty_prompt; diffusers' StableDiffusionXLPipeline.encode_prompt).
+    bool zeros_for_empty;
 };
 
 // vae, control: other folders, or NULL. fault names the folder, file, field or tensor.

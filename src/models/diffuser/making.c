@@ -9,13 +9,14 @@
 #include "core/tree.h"
 
 // ------------------------------------------------------------------------------ the maker
-ph_err ph_maker_open(const struct ph_diffuser_params *params, struct ph_maker *m,
-                     struct ph_fault *fault)
+ph_err ph_maker_open(const struct ph_diffuser_params *params, struct ph_stop stop,
+                     struct ph_maker *m, struct ph_fault *fault)
 {
     const char *precision = params->precision ? params->precision : "auto";
     ph_err ret;
     *m = (struct ph_maker){ .precision = ph_precision_parse(precision),
-                            .plan_flags = params->tune ? PH_PLAN_TUNE : 0 };
+                            .plan_flags = params->tune ? PH_PLAN_TUNE : 0,
+                            .stop = stop };
     if ((int) m->precision < 0)
         return ph_fail(fault, PH_EINVAL, "precision",
                        "no precision \"%s\"; there are auto, f32, bf16, int8 and q4",
@@ -26,7 +27,7 @@ ph_err ph_maker_open(const struct ph_diffuser_params *params, struct ph_maker *m
                        "here");
     PH_TRY(ph_device_open(params->device, &m->device, fault));
     PH_TRY(ph_folder_open(params->model, params->vae, params->control, &m->folder, fault));
-    PH_TRY(ph_text_create(m->folder, m->device, m->precision, &m->text));
+    PH_TRY(ph_text_create(m->folder, m->device, m->precision, stop, &m->text));
     return PH_OK;
 fail:
     ph_maker_close(m);
@@ -81,7 +82,7 @@ static ph_err part_get(struct ph_maker *m, const char *key, struct ph_part *befo
     part->refs = 1;
     snprintf(part->key, sizeof part->key, "%s", key);
     record(p, m, made);
-    struct ph_plan_params params = { m->device, m->precision, m->plan_flags };
+    struct ph_plan_params params = { m->device, m->precision, m->plan_flags, m->stop };
     ph_err ret = ph_plan_create(p, &params, &part->plan, fault);
     ph_prog_free(&p);
     if (ret < 0)
@@ -239,10 +240,13 @@ static ph_err apply_styles(struct ph_maker *m, struct ph_made *made)
     struct ph_adapter styles[PH_STYLES_MAX] = { 0 };
     char *paths[PH_STYLES_MAX] = { NULL };
     struct ph_weights *unet = NULL;
+    unsigned parts = 1u << PH_LORA_UNET | 1u << PH_LORA_TEXT;
     ph_err ret = PH_OK;
+    if (m->folder->text[1]) parts |= 1u << PH_LORA_TEXT2;
     for (int i = 0; i < s->style_count; i++) {
         styles[i].scale = s->styles[i].scale;
         PH_TRY(open_style(m, s->styles[i].path, &styles[i].lora, &made->fault));
+        PH_TRY(ph_lora_check_parts(styles[i].lora, parts, &made->fault));
         if (!(paths[i] = strdup(s->styles[i].path))) PH_TRY(PH_ENOMEM);
     }
     if (s->style_count)
@@ -332,7 +336,10 @@ static ph_err make(struct ph_maker *m, struct ph_made *made, const struct ph_mad
     PH_TRY(apply_styles(m, made));
     for (int i = 0; i < s->prompt_count; i++)
         PH_TRY(ph_text_embed(m->text, s->prompts[i].text, &made->prompt[i], &made->fault));
-    PH_TRY(ph_text_embed(m->text, s->negative, &made->negative, &made->fault));
+    if (m->folder->zeros_for_empty && !*s->negative)
+        PH_TRY(ph_text_zeros(m->text, &made->negative));
+    else
+        PH_TRY(ph_text_embed(m->text, s->negative, &made->negative, &made->fault));
     PH_TRY(make_sampler(m, made));
     made->rows = count_rows(made);
     made->latent_w = s->width / 8;

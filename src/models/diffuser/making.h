@@ -47,6 +47,7 @@ struct ph_maker {
     struct ph_text *text;
     enum ph_precision precision;
     int plan_flags;
+    struct ph_stop stop;                     // of all plans
     struct ph_adapter styles[PH_STYLES_MAX]; // as last applied
     char *style_path[PH_STYLES_MAX];
     int style_count;
@@ -54,8 +55,8 @@ struct ph_maker {
     struct ph_weights *unet; // with styles
 };
 
-ph_err ph_maker_open(const struct ph_diffuser_params *params, struct ph_maker *m,
-                     struct ph_fault *fault);
+ph_err ph_maker_open(const struct ph_diffuser_params *params, struct ph_stop stop,
+                     struct ph_maker *m, struct ph_fault *fault);
 void ph_maker_close(struct ph_maker *m);
 
 ph_err ph_wish_create(const struct ph_diffuser_settings *s, const struct ph_maker *m,

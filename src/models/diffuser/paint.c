@@ -218,6 +218,10 @@ static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault 
     bool stream = n.batch != NULL, anew = stream && n.batch != e->batch;
     easel_drop(e, &n);
     *e = n;
+    // Another model of the same shape, such as one with another style, remembers the same pictures.
+    if (first || (made->model != d->now->model &&
+                  !ph_plan_carry(made->model->plan, d->now->model->plan)))
+        e->fresh = true;
     PH_TRY(write_rare(d, made)); // cannot fail: sizes are those of the plan
     for (int i = 0; seeds && i < PH_STEPS_MAX; i++)
         draw_noise(d, s, (uint64_t) i, e->noise + i * e->latent_len);
@@ -225,7 +229,6 @@ static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault 
     land_words(e, made, first);
     land_filter(d, made);
     e->rows_changed = true;
-    if (first || made->model != d->now->model) e->fresh = true;
     ph_made_unref(&d->now);
     d->now = made;
     return PH_OK;

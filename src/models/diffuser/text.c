@@ -10,6 +10,7 @@ struct ph_text {
     const struct ph_folder *folder;
     struct ph_device *device;
     enum ph_precision precision;
+    struct ph_stop stop;
     struct ph_plan *plan[PH_TEXT_ENCODERS]; // made when first needed
     struct ph_weights *adapted[PH_TEXT_ENCODERS];
     uint64_t styles;
@@ -33,13 +34,14 @@ void ph_embedding_unref(struct ph_embedding **out)
 }
 
 ph_err ph_text_create(const struct ph_folder *folder, struct ph_device *device,
-                      enum ph_precision precision, struct ph_text **out)
+                      enum ph_precision precision, struct ph_stop stop, struct ph_text **out)
 {
     struct ph_text *t = *out = calloc(1, sizeof *t);
     if (!t) return PH_ENOMEM;
     t->folder = folder;
     t->device = ph_device_ref(device);
     t->precision = precision;
+    t->stop = stop;
     return PH_OK;
 }
 
@@ -119,7 +121,7 @@ static ph_err make_plan(struct ph_text *t, int i, struct ph_fault *fault)
     ph_err ret = ph_prog_create(&p);
     if (ret < 0) return ret;
     record(p, t, i);
-    struct ph_plan_params params = { t->device, t->precision, 0 };
+    struct ph_plan_params params = { t->device, t->precision, 0, t->stop };
     ret = ph_plan_create(p, &params, &t->plan[i], fault);
     ph_prog_free(&p);
     return ret;
@@ -187,19 +189,33 @@ static void remember(struct ph_text *t, struct ph_embedding *e)
     t->recent[0] = ph_embedding_ref(e);
 }
 
+static ph_err embedding_create(const struct ph_text *t, const char *text,
+                               struct ph_embedding **out)
+{
+    struct ph_embedding *e = *out = calloc(1, sizeof *e);
+    if (!e) return PH_ENOMEM;
+    e->refs = 1;
+    e->styles = t->styles;
+    e->text = strdup(text);
+    e->data = calloc((size_t) ph_text_size(t), sizeof *e->data);
+    if (e->text && e->data) return PH_OK;
+    ph_embedding_unref(out);
+    return PH_ENOMEM;
+}
+
+ph_err ph_text_zeros(const struct ph_text *t, struct ph_embedding **out)
+{
+    return embedding_create(t, "", out);
+}
+
 ph_err ph_text_embed(struct ph_text *t, const char *text, struct ph_embedding **out,
                      struct ph_fault *fault)
 {
     *out = recall(t, text);
     if (*out) return PH_OK;
-    struct ph_embedding *e = calloc(1, sizeof *e);
-    ph_err ret = PH_ENOMEM;
-    if (!e) return ret;
-    e->refs = 1;
-    e->styles = t->styles;
-    e->text = strdup(text);
-    e->data = calloc((size_t) ph_text_size(t), sizeof *e->data);
-    if (!e->text || !e->data) goto fail;
+    struct ph_embedding *e;
+    ph_err ret = embedding_create(t, text, &e);
+    if (ret < 0) return ret;
     for (int i = PH_TEXT_ENCODERS - 1; i >= 0; i--)
         if (t->folder->text[i]) PH_TRY(run_encoder(t, i, e, &e->truncated_at, fault));
     remember(t, e);

@@ -19,7 +19,7 @@ void ph_embedding_unref(struct ph_embedding **e);
 
 struct ph_text;
 ph_err ph_text_create(const struct ph_folder *folder, struct ph_device *device,
-                      enum ph_precision precision, struct ph_text **out);
+                      enum ph_precision precision, struct ph_stop stop, struct ph_text **out);
 void ph_text_destroy(struct ph_text **t);
 int64_t ph_text_size(const struct ph_text *t); // floats of an embedding
 
@@ -29,5 +29,7 @@ ph_err ph_text_adapt(struct ph_text *t, const struct ph_adapter *adapters, int c
 // The last 32 texts cost nothing.                                                   thread: one
 ph_err ph_text_embed(struct ph_text *t, const char *text, struct ph_embedding **out,
                      struct ph_fault *fault);
+// The embedding of no text at all: zeros.                                           thread: any
+ph_err ph_text_zeros(const struct ph_text *t, struct ph_embedding **out);
 
 #endif

@@ -34,11 +34,9 @@ static void name_things(struct diffusion *p, const char *folder)
                  p->device, precision);
 }
 
-// A painting of many steps must not hold up the end of the graph.
-static bool is_over(void *node, int done, int of)
+// A large model must not hold up the end of the graph.
+static bool is_over(void *node)
 {
-    (void) done;
-    (void) of;
     return ph_node_stopping(node);
 }
 
@@ -48,7 +46,9 @@ static ph_err diffusion_open(struct ph_node *n, struct ph_fault *fault)
     char model[PH_SHELF_PATH_MAX], vae[PH_SHELF_PATH_MAX], control[PH_SHELF_PATH_MAX];
     struct ph_diffuser_params params = { .precision = precisions[p->precision],
                                          .tune = p->tune,
-                                         .model = model };
+                                         .model = model,
+                                         .stop = is_over,
+                                         .stop_arg = n };
     ph_err ret;
     PH_TRY(ph_diffusion_check(p, fault));
     PH_TRY(ph_shelf_find(p->model, model, fault));
@@ -58,7 +58,6 @@ static ph_err diffusion_open(struct ph_node *n, struct ph_fault *fault)
     params.control = *p->control ? control : NULL;
     if (*p->device) params.device = p->device;
     PH_TRY(ph_diffuser_open(&params, &p->diffuser, fault));
-    ph_diffuser_on_step(p->diffuser, is_over, n);
     name_things(p, model);
     ph_node_set_fps(n, (double) p->fps);
     ph_info(ph_node_log(n), ph_node_name(n), "%s", ph_diffuser_describe(p->diffuser));
