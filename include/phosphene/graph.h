@@ -73,6 +73,13 @@ PH_API ph_err ph_graph_edit(struct ph_graph *g, uint64_t id, const char *text,
 // Last write wins. PH_PARAM_SETUP parameters rebuild the node.                      thread: ctl
 PH_API ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const char *param,
                            const char *value, struct ph_fault *fault);
+// As ph_graph_set, but it lands on the first frame that will be seen at or after the next beat, or
+// bar, that has a number divisible by 2 or 4 where it says so. At once when no tempo is known, and
+// for what rebuilds a node: PH_EINVAL.                                              thread: ctl
+enum ph_when { PH_AT_ONCE, PH_AT_BEAT, PH_AT_BAR, PH_AT_2_BARS, PH_AT_4_BARS };
+PH_API ph_err ph_graph_set_at(struct ph_graph *g, uint64_t id, const char *node,
+                              const char *param, const char *value, enum ph_when when,
+                              struct ph_fault *fault);
 // Lets signals drive a parameter, as a line `node.param <- expr` of the text would (docs/graph.md);
 // expr NULL or "" = by hand again. Acknowledged like ph_graph_set.                 thread: ctl
 PH_API ph_err ph_graph_drive(struct ph_graph *g, uint64_t id, const char *node,

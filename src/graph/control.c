@@ -5,6 +5,7 @@
 #include "core/nearest.h"
 #include "core/tree.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,8 +80,18 @@ static ph_err no_such_node(const struct ph_graph *g, const char *name, struct ph
                    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
+static void wait_for_beat(struct ph_graph *g, enum ph_when when, struct control *c)
+{
+    static const int bars[] = { [PH_AT_BAR] = 1, [PH_AT_2_BARS] = 2, [PH_AT_4_BARS] = 4 };
+    double beat;
+    int per_bar;
+    if (when == PH_AT_ONCE || !ph_graph_beat(g, ph_graph_now_ns(g), &beat, &per_bar)) return;
+    c->every = when == PH_AT_BEAT ? 1 : bars[when] * per_bar;
+    c->until = ceil(beat / c->every) * c->every;
+}
+
 static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, const char *param,
-                         const char *value, struct ph_fault *fault)
+                         const char *value, enum ph_when when, struct ph_fault *fault)
 {
     struct ph_ast_node *ast = ph_ast_find(g->ast, node);
     if (!ast) return no_such_node(g, node, fault);
@@ -89,8 +100,12 @@ static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, cons
     if (p) {
         ph_err ret = ph_param_parse(p, value, &c.value, fault);
         if (ret < 0) return ret;
+        if (p->flags & PH_PARAM_SETUP && when != PH_AT_ONCE)
+            return ph_fail(fault, PH_EINVAL, param,
+                           "%s builds its node anew and cannot wait for a beat", param);
         if (p->flags & PH_PARAM_SETUP) return rebuild(g, id, node, param, value, fault);
     }
+    wait_for_beat(g, when, &c);
     pthread_rwlock_wrlock(&g->topo);                           // others read the values
     ph_err ret = ph_ast_set(g->ast, ast, param, value, fault); // also refuses unknown names
     pthread_rwlock_unlock(&g->topo);
@@ -101,8 +116,14 @@ static ph_err set_locked(struct ph_graph *g, uint64_t id, const char *node, cons
 ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, const char *param,
                     const char *value, struct ph_fault *fault)
 {
+    return ph_graph_set_at(g, id, node, param, value, PH_AT_ONCE, fault);
+}
+
+ph_err ph_graph_set_at(struct ph_graph *g, uint64_t id, const char *node, const char *param,
+                       const char *value, enum ph_when when, struct ph_fault *fault)
+{
     pthread_mutex_lock(&g->ctl);
-    ph_err ret = set_locked(g, id, node, param, value, fault);
+    ph_err ret = set_locked(g, id, node, param, value, when, fault);
     ph_graph_poke_all(g);
     pthread_mutex_unlock(&g->ctl);
     return ret;

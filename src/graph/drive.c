@@ -286,10 +286,43 @@ ph_err ph_meters_create(struct ph_node *n)
     return PH_OK;
 }
 
+#define FORGET_NS (5 * PH_SECOND_NS) // a tempo that nobody has confirmed for so long is none
+
+static void set_clock(struct ph_node *n, const struct ph_frame *f)
+{
+    struct beat_clock *c = &n->graph->clock;
+    const struct ph_beat *b = &f->signals.beat;
+    pthread_mutex_lock(&c->lock);
+    bool free = !c->at_ns || f->capture_ns - c->at_ns > FORGET_NS;
+    if (b->bpm > 0 && (free || n->index <= c->node)) {
+        c->node = n->index;
+        c->at_ns = f->capture_ns ? f->capture_ns : 1; // a virtual clock begins at 0
+        c->beat = b->beat;
+        c->bpm = b->bpm;
+        c->per_bar = b->per_bar > 0 ? b->per_bar : 4;
+    } else if (n->index == c->node && !(b->bpm > 0)) {
+        c->at_ns = 0;
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
+bool ph_graph_beat(struct ph_graph *g, int64_t now_ns, double *beat, int *per_bar)
+{
+    struct beat_clock *c = &g->clock;
+    pthread_mutex_lock(&c->lock);
+    bool known = c->at_ns && now_ns - c->at_ns < FORGET_NS;
+    int64_t lead_ns = now_ns - c->at_ns + atomic_load_explicit(&g->latency_ns, RELAXED);
+    *beat = c->beat + (double) lead_ns * 1e-9 * c->bpm / 60;
+    *per_bar = c->per_bar;
+    pthread_mutex_unlock(&c->lock);
+    return known;
+}
+
 void ph_meters_show(struct ph_node *n, const struct ph_frame *f)
 {
     struct meters *m = n->meters;
     if (!m) return;
+    set_clock(n, f);
     for (int i = 0; i < m->count && i < f->signals.count; i++)
         atomic_store_explicit(&m->value[i], f->signals.value[i], RELAXED);
     atomic_store_explicit(&m->beat, (float) f->signals.beat.beat, RELAXED);

@@ -104,7 +104,8 @@ struct control {
     union ph_value value;
     char *text; // malloc'ed; strings: swapped with the node's present one
     struct ph_cut cut;
-    uint64_t number; // ph_node_defer; 0 = the next frame shows it
+    uint64_t number;     // ph_node_defer; 0 = the next frame shows it
+    double every, until; // waits for that beat, one of each so many; every 0 = for none
 };
 
 struct subscription {
@@ -199,8 +200,8 @@ bool ph_node_is_end(const struct ph_node *n); // no link leads on from it
 void ph_node_finish(struct ph_node *n);
 bool ph_node_is_unread(const struct ph_node *n); // links lead on, and all their readers ended
 bool ph_port_ended(const struct node_port *p);
-void ph_node_take_controls(struct ph_node *n);
-void ph_node_drop_controls(struct ph_node *n); // acknowledges what can no longer land
+void ph_node_take_controls(struct ph_node *n, bool all); // all: those that wait for a beat, too
+void ph_node_drop_controls(struct ph_node *n);           // acknowledges what can no longer land
 // A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
 ph_err ph_node_post(struct ph_node *n, struct control c, const char *text); // thread: ctl
 // text NULL = the default. Lanes are parked.
@@ -248,6 +249,8 @@ void ph_drives_reset(struct ph_node *n);                                 // a cu
 void ph_drives_run(struct ph_node *n);                                   // before process()
 ph_err ph_meters_create(struct ph_node *n);
 void ph_meters_show(struct ph_node *n, const struct ph_frame *f);
+// The beat that will be seen of what is captured then; false: no tempo is known.   thread: any
+bool ph_graph_beat(struct ph_graph *g, int64_t now_ns, double *beat, int *per_bar);
 
 // --- lane.c
 
@@ -326,6 +329,15 @@ struct cut_wait { // hard cuts that no sink has shown yet
     uint32_t epoch;
 };
 
+// Where the music is, as the first node of the text that knows it has said last.
+struct beat_clock {
+    pthread_mutex_t lock;
+    int node;      // index
+    int64_t at_ns; // capture time; 0 = nobody has said anything
+    double beat, bpm;
+    int per_bar;
+};
+
 struct ph_graph {
     struct ph_graph_params par;
     struct ph_log log;
@@ -354,6 +366,8 @@ struct ph_graph {
 
     pthread_mutex_t control_lock;
     _Atomic uint64_t control_seq; // rises with every pending control
+    _Atomic int waiting;          // controls that wait for a beat
+    struct beat_clock clock;
     _Atomic int cuts_waiting;
     struct cut_wait *cuts; // control_lock
 

@@ -129,9 +129,11 @@ void ph_lane_observe_epoch(struct ph_lane *lane, uint32_t epoch)
 
 static void take_controls(struct ph_lane *lane)
 {
-    if (!control_waits(lane)) return;
+    if (!control_waits(lane) &&
+        !atomic_load_explicit(&lane->graph->waiting, memory_order_relaxed))
+        return;
     lane->control_seen = atomic_load_explicit(&lane->graph->control_seq, memory_order_acquire);
-    for (int i = 0; i < lane->node_count; i++) ph_node_take_controls(lane->nodes[i]);
+    for (int i = 0; i < lane->node_count; i++) ph_node_take_controls(lane->nodes[i], false);
 }
 
 void ph_lane_settle(struct ph_lane *lane)

@@ -297,7 +297,7 @@ static void acknowledge(struct ph_node *n, uint64_t up_to)
 
 void ph_node_drop_controls(struct ph_node *n)
 {
-    ph_node_take_controls(n);
+    ph_node_take_controls(n, true);
     acknowledge(n, UINT64_MAX);
 }
 
@@ -331,6 +331,7 @@ ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
     *n->pending_tail = copy;
     n->pending_tail = &copy->next;
     atomic_fetch_add(&g->control_seq, 1);
+    if (c.every > 0) atomic_fetch_add(&g->waiting, 1);
     pthread_mutex_unlock(&g->control_lock);
     return PH_OK;
 }
@@ -349,13 +350,35 @@ static void apply_one(struct ph_node *n, struct control *c)
     }
 }
 
-void ph_node_take_controls(struct ph_node *n)
+// A beat that is further away than one of its kind can be has been left behind: the music began anew.
+static bool is_time(struct ph_node *n, const struct control *c)
+{
+    double beat;
+    int per_bar;
+    if (c->every <= 0 || !ph_graph_beat(n->graph, n->lane->now_ns, &beat, &per_bar))
+        return true;
+    return beat >= c->until || beat < c->until - c->every - 1;
+}
+
+void ph_node_take_controls(struct ph_node *n, bool all)
 {
     struct ph_graph *g = n->graph;
+    struct control *list = NULL, **end = &list;
     pthread_mutex_lock(&g->control_lock);
-    struct control *list = n->pending;
-    n->pending = NULL;
+    for (struct control **at = &n->pending; *at;) {
+        struct control *c = *at;
+        if (!all && !is_time(n, c)) {
+            at = &c->next;
+            continue;
+        }
+        *at = c->next;
+        c->next = NULL;
+        *end = c;
+        end = &c->next;
+        if (c->every > 0) atomic_fetch_sub(&g->waiting, 1);
+    }
     n->pending_tail = &n->pending;
+    while (*n->pending_tail) n->pending_tail = &(*n->pending_tail)->next;
     pthread_mutex_unlock(&g->control_lock);
     struct control **tail = &n->landed;
     while (*tail) tail = &(*tail)->next;

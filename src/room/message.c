@@ -57,12 +57,48 @@ static ph_err value_text(const struct ph_json *v, struct ph_message_value *out,
                    "%s is a number, a text, true, false or null (its default)", v->key);
 }
 
+static ph_err read_drives(struct draft *d, const struct ph_json *drives, struct ph_fault *fault)
+{
+    if (drives->type != PH_JSON_OBJECT || !drives->count)
+        return ph_fail(fault, PH_EINVAL, "drives",
+                       "drives is an object of expressions: {\"strength\":\"kick * 0.3\"}");
+    if (d->m.count + drives->count > PH_MESSAGE_VALUES)
+        return ph_fail(fault, PH_ELIMIT, "drives", "at most %d values and drives at once",
+                       PH_MESSAGE_VALUES);
+    for (const struct ph_json *c = drives->child; c; c = c->next) {
+        bool none = c->type == PH_JSON_NULL;
+        if (!none && c->type != PH_JSON_STRING)
+            return ph_fail(fault, PH_EINVAL, c->key,
+                           "a drive is an expression, as a text, or null (by hand again)");
+        d->values[d->m.count++] =
+            (struct ph_message_value){ c->key, none ? NULL : c->text, true };
+    }
+    return PH_OK;
+}
+
+static ph_err read_at(struct draft *d, const struct ph_json *at, struct ph_fault *fault)
+{
+    static const char *const names[] = { "now", "beat", "bar", "2bars", "4bars" };
+    const char *name = ph_json_string(at, "");
+    for (d->m.at = 0; d->m.at < 5; d->m.at++)
+        if (!strcmp(names[d->m.at], name)) return PH_OK;
+    return ph_fail(fault, PH_EINVAL, "at",
+                   "at is \"now\", \"beat\", \"bar\", \"2bars\" or \"4bars\", got \"%.60s\"",
+                   name);
+}
+
 static ph_err read_set(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
-    const struct ph_json *values = ph_json_get(v, "values");
+    const struct ph_json *values = ph_json_get(v, "values"), *at = ph_json_get(v, "at"),
+                         *drives = ph_json_get(v, "drives");
     d->m.node = ph_json_string(ph_json_get(v, "node"), NULL);
     if (!d->m.node)
         return ph_fail(fault, PH_EINVAL, "node", "node is the name of a node, as a text");
+    ph_err ret = at ? read_at(d, at, fault) : PH_OK;
+    if (ret < 0) return ret;
+    if (at && drives)
+        return ph_fail(fault, PH_EINVAL, "at", "values can wait for a beat, drives cannot");
+    if (!values && drives) return read_drives(d, drives, fault);
     if (!values || values->type != PH_JSON_OBJECT || !values->count)
         return ph_fail(fault, PH_EINVAL, "values",
                        "values is an object of at least one parameter: {\"strength\":0.6}");
@@ -70,10 +106,10 @@ static ph_err read_set(struct draft *d, const struct ph_json *v, struct ph_fault
         return ph_fail(fault, PH_ELIMIT, "values", "at most %d values at once, got %d",
                        PH_MESSAGE_VALUES, values->count);
     for (const struct ph_json *c = values->child; c; c = c->next) {
-        ph_err ret = value_text(c, &d->values[d->m.count++], fault);
+        ret = value_text(c, &d->values[d->m.count++], fault);
         if (ret < 0) return ret;
     }
-    return PH_OK;
+    return drives ? read_drives(d, drives, fault) : PH_OK;
 }
 
 // --- cut
@@ -207,7 +243,7 @@ static const struct kind {
     ph_err (*read)(struct draft *d, const struct ph_json *v, struct ph_fault *fault);
     const char *members[6]; // besides type and id
 } kinds[] = {
-    [PH_MESSAGE_SET] = { "set", read_set, { "node", "values" } },
+    [PH_MESSAGE_SET] = { "set", read_set, { "node", "values", "drives", "at" } },
     [PH_MESSAGE_CUT] = { "cut", read_cut, { "kind", "chunks" } },
     [PH_MESSAGE_PING] = { "ping", read_ping, { "t" } },
     [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz" } },
@@ -259,6 +295,7 @@ static ph_err pack(const struct draft *d, struct ph_message **out, struct ph_fau
     m->node = move_text(d->m.node, &to);
     m->t = move_text(d->m.t, &to);
     for (int i = 0; i < m->count; i++) {
+        m->values[i].drive = d->values[i].drive;
         m->values[i].param = move_text(d->values[i].param, &to);
         m->values[i].text = move_text(d->values[i].text, &to);
     }

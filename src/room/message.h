@@ -25,6 +25,7 @@ enum ph_message_type {
 struct ph_message_value {
     const char *param;
     const char *text; // as ph_graph_set takes it; NULL = back to the default (JSON null)
+    bool drive;       // text is an expression, as ph_graph_drive takes it; NULL = none any more
 };
 
 // One block of memory, so that a queue of many stays small.
@@ -32,6 +33,7 @@ struct ph_message {
     enum ph_message_type type;
     size_t bytes;     // of this block
     const char *node; // SET
+    int at;           // SET: enum ph_when
     bool hard;        // CUT
     int chunks;       // CUT: 1 … 64
     const char *t;    // PING: the number as it came, to be echoed; NULL = none

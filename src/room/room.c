@@ -408,6 +408,20 @@ static const struct ph_ast_node *find_node(const struct ph_room *room, const cha
     return NULL;
 }
 
+// On a copy of the graph: what it says is told before anything is changed.
+static ph_err check_drive(const struct ph_room *room, const char *node,
+                          const struct ph_message_value *v, struct ph_fault *fault)
+{
+    struct ph_ast *ast = NULL;
+    char *text = ph_ast_print(room->ast);
+    ph_err ret = text ? ph_ast_parse(&ast, text, ph_nodes(), fault) : PH_ENOMEM;
+    free(text);
+    if (ret == PH_OK) ret = ph_drive_set(ast, ph_ast_find(ast, node), v->param, v->text, fault);
+    ph_tree_free(ast);
+    if (ret < 0) snprintf(fault->field, sizeof fault->field, "%s", v->param);
+    return ret;
+}
+
 // Finds the parameter and replaces null by its default.
 static ph_err check_value(const struct ph_room *room, const struct ph_ast_node *n,
                           struct ph_message_value *v, bool *setup, struct ph_fault *fault)
@@ -419,6 +433,10 @@ static ph_err check_value(const struct ph_room *room, const struct ph_ast_node *
         return ph_fail(fault, PH_EINVAL, v->param, "%s has no parameter \"%.60s\"%s%s%s",
                        n->name, v->param, near ? ", did you mean \"" : "", near ? near : "",
                        near ? "\"?" : "");
+    if (v->drive) {
+        *setup = true; // the text changes
+        return check_drive(room, n->name, v, fault);
+    }
     if (!v->text) v->text = ph_edit_default(p);
     *setup = *setup || p->flags & PH_PARAM_SETUP;
     ph_err ret = ph_allow_value(&room->house->allow, n, p, v->text, fault);
@@ -467,7 +485,11 @@ static void set_values(struct ph_room *room, struct ph_room_job *j)
     uint64_t id = expect(room, j, m->count, false);
     for (int i = 0; id && i < m->count; i++) {
         const struct ph_message_value *v = &m->values[i];
-        if (ph_graph_set(room->graph, id, m->node, v->param, v->text, &fault) >= 0) continue;
+        ph_err ret = v->drive
+                         ? ph_graph_drive(room->graph, id, m->node, v->param, v->text, &fault)
+                         : ph_graph_set_at(room->graph, id, m->node, v->param, v->text,
+                                           (enum ph_when) m->at, &fault);
+        if (ret >= 0) continue;
         ph_acks_fail(room, id, m->count - i, &fault);
         return;
     }

@@ -255,6 +255,33 @@ def a_knob_turned_elsewhere_turns_here(make):
 
 
 @case
+def a_knob_is_driven_moves_and_is_let_go(make):
+    with make("pattern ball size=128x72 fps=60 => jpeg -> live") as studio:
+        page = studio.open()
+        button = "document.querySelector('.knob:has(#knob-pattern-speed) .drive-button')"
+        field = ".knob:has(#knob-pattern-speed) .drive-text"
+        page.wait(f"{button} !== null")
+        check(page.js("document.querySelector('.knob:has(#knob-pattern-size) .drive-button')") is None,
+              "a size can be driven")
+        page.js(f"{button}.click()")
+        page.fill(field, "5 + kik")
+        page.key("Enter")
+        said = page.wait("document.querySelector('#knob-pattern-speed-drive-error').textContent")
+        check("kik" in said, f"beside the knob: {said}")
+        page.fill(field, "5 + 4 * sine(2)")
+        page.key("Enter")
+        page.wait(f"{button}.textContent === '← 5 + 4 * sine(2)'")
+        first = page.wait("document.querySelector('#knob-pattern-speed').value !== '1'"
+                          " && document.querySelector('#knob-pattern-speed').value")
+        page.wait(f"document.querySelector('#knob-pattern-speed').value !== '{first}'")
+        studio.shot("knob-driven")
+        page.js("document.querySelector('.knob:has(#knob-pattern-speed) .drive button').click()")
+        page.wait(f"{button}.textContent === 'drive'")
+        page.wait("document.querySelector('#knob-pattern-speed').value === '1'")
+        studio.quiet()
+
+
+@case
 def a_source_and_a_preset_are_chosen(make):
     with make(SOLID) as studio:
         page = studio.open()

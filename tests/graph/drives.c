@@ -452,3 +452,53 @@ TEST(a_replay_drives_as_the_live_run_did)
             TEST_FAIL("frame %d: live %.9g, again %.9g", i, (double) live[i].value,
                       (double) test_seen[i].value);
 }
+
+// --- changes on a beat
+
+TEST(a_change_waits_for_its_beat_bar_or_two_bars)
+{
+    struct ph_graph *g =
+        make(BASE, PH_STEPPED, 0);       // 60 beats a minute, 4 a bar, 60 frames a second
+    ph_graph_step(g, SECOND + 100 * MS); // beat 1.1
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_BEAT, NULL));
+    CHECK_OK(ph_graph_set_at(g, 2, "a", "whole", "1", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_set_at(g, 3, "a", "twice", "on", PH_AT_2_BARS, NULL));
+    ph_graph_step(g, 2 * SECOND - MS);
+    CHECK(last() == 0 && !acked(1));
+    ph_graph_step(g, 2 * SECOND);
+    CHECK(last() == 1 && acked(1) && !acked(2));
+    CHECK_OK(ph_graph_set(g, 4, "a", "amount", "5", NULL)); // another one need not wait
+    ph_graph_step(g, 4 * SECOND - MS);
+    CHECK(last() == 5 && acked(4) && !acked(2));
+    ph_graph_step(g, 4 * SECOND);
+    CHECK(last() == 6 && acked(2) && !acked(3));
+    ph_graph_step(g, 8 * SECOND - MS);
+    CHECK(last() == 6 && !acked(3));
+    ph_graph_step(g, 8 * SECOND);
+    CHECK(last() == 12 && acked(3));
+    ph_graph_destroy(&g);
+}
+
+TEST(without_a_tempo_a_change_lands_at_once)
+{
+    struct ph_graph *g = make("d: drums bpm=0; count -> a: add -> sink", PH_STEPPED, 0);
+    ph_graph_step(g, SECOND);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_4_BARS, NULL));
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK(last() == 1 && acked(1));
+    struct ph_fault fault = { 0 };
+    CHECK(ph_graph_set_at(g, 2, "count", "label", "x", PH_AT_BEAT, &fault) == PH_EINVAL);
+    CHECK_HAS(fault.message, "cannot wait");
+    ph_graph_destroy(&g);
+}
+
+TEST(a_change_that_waits_when_its_node_leaves_is_acknowledged)
+{
+    struct ph_graph *g = make(BASE, PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_4_BARS, NULL));
+    CHECK_OK(ph_graph_edit(g, 2, "d: drums; count -> sink", NULL));
+    CHECK(acked(1));
+    ph_graph_step(g, 3 * SECOND);
+    ph_graph_destroy(&g);
+}

@@ -57,6 +57,58 @@ TEST(an_ack_names_the_first_frame_that_shows_the_change)
     house_stop(&h);
 }
 
+// The next text message of that type; others are passed over.
+static struct message next_text(struct client *c, const char *type)
+{
+    for (;;) {
+        struct message m = ws_next(c);
+        CHECK(m.opcode);
+        if (m.opcode == 1 && strstr(m.data, type)) return m;
+        message_free(&m);
+    }
+}
+
+TEST(a_drive_is_set_refused_and_taken_away)
+{
+    struct house h;
+    struct client c;
+    house_start(&h, SOLID, NULL);
+    watch(&h, &c, "/ws/stream");
+    CHECK(ws_send_text(&c, "{\"type\":\"set\",\"id\":1,\"node\":\"pattern\",\"drives\":{"
+                           "\"speed\":\"5 + kik\"}}"));
+    struct message m = next_text(&c, "\"error\"");
+    CHECK_HAS(m.data, "\"field\":\"speed\"");
+    CHECK_HAS(m.data, "kik");
+    message_free(&m);
+    CHECK(ws_send_text(&c, "{\"type\":\"set\",\"id\":2,\"node\":\"pattern\",\"drives\":{"
+                           "\"speed\":\"5 + sine(4) * 0\"},\"values\":{\"cell\":3}}"));
+    m = next_text(&c, "\"ack\"");
+    CHECK_HAS(m.data, "\"id\":2");
+    message_free(&m);
+    CHECK(ws_send_text(&c, "{\"type\":\"subscribe\",\"room\":true,\"hz\":10}"));
+    m = next_text(&c, "\"room\"");
+    CHECK_HAS(m.data, "pattern.speed <- 5 + sine(4) * 0\\n");
+    CHECK_HAS(m.data,
+              "\"drives\":[{\"param\":\"speed\",\"text\":\"5 + sine(4) * 0\",\"value\":5}]");
+    message_free(&m);
+    CHECK(ws_send_text(&c, "{\"type\":\"set\",\"id\":3,\"node\":\"pattern\",\"drives\":{"
+                           "\"speed\":null}}"));
+    m = next_text(&c, "\"ack\"");
+    message_free(&m);
+    CHECK(ws_send_text(&c, "{\"type\":\"set\",\"id\":4,\"node\":\"pattern\",\"at\":\"bar\","
+                           "\"values\":{\"speed\":2}}")); // nobody knows a tempo here
+    m = next_text(&c, "\"ack\"");
+    CHECK_HAS(m.data, "\"id\":4");
+    message_free(&m);
+    do {
+        message_free(&m);
+        m = next_text(&c, "\"room\"");
+    } while (strstr(m.data, "\"drives\""));
+    message_free(&m);
+    client_close(&c);
+    house_stop(&h);
+}
+
 TEST(several_values_land_together_with_one_ack)
 {
     struct house h;

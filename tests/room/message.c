@@ -37,6 +37,33 @@ TEST(set_carries_every_kind_of_value_as_text_of_the_graph)
     free(m);
 }
 
+TEST(set_carries_drives_and_the_beat_it_waits_for)
+{
+    struct ph_message *m;
+    struct ph_fault f;
+    CHECK_OK(
+        parse(&m,
+              "{\"type\":\"set\",\"node\":\"a\",\"drives\":{\"x\":\"kick * 2\",\"y\":null},"
+              "\"values\":{\"s\":1}}",
+              &f));
+    CHECK_INT(m->count, ==, 3);
+    CHECK(!m->values[0].drive && m->values[1].drive && m->values[2].drive);
+    CHECK_STR(m->values[1].text, "kick * 2");
+    CHECK(!m->values[2].text);
+    free(m);
+    CHECK_OK(parse(
+        &m, "{\"type\":\"set\",\"node\":\"a\",\"values\":{\"s\":1},\"at\":\"2bars\"}", &f));
+    CHECK_INT(m->at, ==, PH_AT_2_BARS);
+    free(m);
+    CHECK(parse(&m, "{\"type\":\"set\",\"node\":\"a\",\"values\":{\"s\":1},\"at\":\"soon\"}",
+                &f) < 0);
+    CHECK_STR(f.field, "at");
+    CHECK(parse(&m, "{\"type\":\"set\",\"node\":\"a\",\"drives\":{\"x\":1}}", &f) < 0);
+    CHECK_STR(f.field, "x");
+    CHECK(parse(&m, "{\"type\":\"set\",\"node\":\"a\",\"drives\":{}}", &f) < 0);
+    CHECK_STR(f.field, "drives");
+}
+
 TEST(cuts_pings_and_reports_are_taken_apart)
 {
     struct ph_message *m;

@@ -2,6 +2,7 @@
 // The knobs of one node at a time: made from its descriptor, following the room's values, and
 // saying beside each knob whether a change is on its way, landed (and on which frame) or refused.
 
+import { Drive, drivable, shown, signalsOf } from './drives.js';
 import { control, defaultOf } from './knob-kinds.js';
 import { $, el, icon, say } from './ui.js';
 
@@ -18,6 +19,7 @@ class Knob {
     #reset;
     #moving = false; // while held, and while a refusal is not corrected, the room does not overwrite
     #refused = false;
+    #drive = null;
     element;
 
     constructor(node, param, values) {
@@ -41,6 +43,7 @@ class Knob {
                 commit(this.#default, true);
             },
         }, icon('reset'));
+        if (drivable(param)) this.#drive = new Drive(param, id, (text) => values.drive(node, param.name, text));
         this.element = el('div', { class: `knob ${param.type}` },
             el('div', { class: 'knob-head' },
                 el('label', { for: id }, param.name),
@@ -48,14 +51,24 @@ class Knob {
                     ? el('span', { class: 'badge', title: 'A change rebuilds the node' }, 'rebuilds the node')
                     : null,
                 param.path ? el('span', { class: 'badge' }, 'set on the server') : null,
-                this.#state, this.#reset),
+                this.#drive?.button, this.#state, this.#reset),
             el('div', { class: 'knob-body' }, ...this.#control.parts),
+            this.#drive?.strip,
             param.help ? el('p', { class: 'knob-help' }, param.help) : null,
             this.#error);
     }
 
     get name() {
         return this.#param.name;
+    }
+
+    // What drives it, of the room document; the control then shows where it stands.
+    showDrive(drive, value, signals) {
+        if (!this.#drive) return;
+        this.#drive.show(drive, value, signals);
+        this.element.classList.toggle('driven', this.#drive.driven);
+        if (drive && drive.value !== null && !this.#moving && !this.#typing())
+            this.#control.show(shown(this.#param, drive.value));
     }
 
     show(value) {
@@ -85,7 +98,7 @@ class Knob {
 
     #typing() {
         const field = document.activeElement;
-        return this.element.contains(field) && ['text', 'number', 'textarea'].includes(field.type);
+        return this.element.contains(field) && !field.closest('.drive') && ['text', 'number', 'textarea'].includes(field.type);
     }
 
     #markDefault(value) {
@@ -144,7 +157,11 @@ export class Knobs extends EventTarget {
         if (shape !== this.#shape) this.#build(room, node);
         this.#shape = shape;
         if (!node) return;
+        const signals = signalsOf(room, this.#descriptors);
         for (const knob of this.#knobs.values()) {
+            const drive = node.drives?.find((d) => d.param === knob.name);
+            knob.showDrive(drive, node.params[knob.name], signals);
+            if (drive && drive.value !== null) continue;
             if (!this.#values.settled(node.name, knob.name, room.frame)) continue;
             if (knob.name in node.params) knob.show(node.params[knob.name]);
         }

@@ -30,6 +30,11 @@ export class Values extends EventTarget {
         this.#schedule();
     }
 
+    // Lets signals drive a parameter; null: by hand again. Fails with what is wrong.
+    async drive(node, param, text) {
+        await this.#connection.request({ type: 'set', node, drives: { [param]: text } });
+    }
+
     // Whether a value in a room document of this frame can be newer than what was set here.
     settled(node, param, frame) {
         if (this.#queued.get(node)?.has(param) || this.#flying.get(`${node}.${param}`)) return false;
