@@ -251,7 +251,9 @@ TEST(sixteen_bits_give_the_depth_back)
 {
     enum { W = 61, H = 37 };
     struct ph_frame *f;
-    static uint8_t work[W * H * 4], bytes[W * H * 2];
+    static uint8_t bytes[W * H * 2];
+    struct ph_depth16 *p;
+    CHECK_OK(ph_depth16_create(&p));
     CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, W, H, &f));
     for (int y = 0; y < H; y++)
         for (int x = 0; x < W; x++) {
@@ -265,8 +267,8 @@ TEST(sixteen_bits_give_the_depth_back)
     CHECK(out);
     struct ph_intrinsics lens = { 50, 51, 30, 18 };
     for (int bits = 8; bits <= 16; bits++) {
-        size_t size = ph_depth16_pack(out, room, &f->picture, &lens, bits,
-                                      (const uint8_t *) "\xff\xd8\xff\xd9!", 5, work);
+        size_t size = ph_depth16_pack(p, out, room, &f->picture, &lens, bits,
+                                      (const uint8_t *) "\xff\xd8\xff\xd9!", 5);
         CHECK_INT(size, >, 0);
         CHECK(f32_at(out) == 50 && f32_at(out + 12) == 18 && out[32] == 5 && out[36] == 1);
         uLongf n = sizeof bytes;
@@ -291,8 +293,9 @@ TEST(sixteen_bits_give_the_depth_back)
         }
     }
     for (int y = 0; y < H; y++) memset(f->picture.data[0] + y * f->picture.stride[0], 0, W * 4);
-    CHECK_INT(ph_depth16_pack(out, room, &f->picture, &lens, 13, NULL, 0, work), >, 0);
+    CHECK_INT(ph_depth16_pack(p, out, room, &f->picture, &lens, 13, NULL, 0), >, 0);
     free(out);
+    ph_depth16_destroy(&p);
     ph_frame_unref(&f);
 }
 #endif

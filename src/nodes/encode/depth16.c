@@ -73,32 +73,82 @@ static void differences(uint8_t *low, uint8_t *high, const struct ph_picture *ma
     }
 }
 
-static size_t squeeze(uint8_t *out, size_t capacity, const uint8_t *bytes, size_t n,
+struct ph_depth16 {
+    uint8_t *work; // differences
+    size_t work_bytes;
+#if PH_HAVE_SERVER
+    z_stream z;
+#endif
+};
+
+// Differences of a measured depth are noise around 0: a good code for single bytes and runs of
+// zeros is all there is to win, and looking for longer matches costs five times as much.
+ph_err ph_depth16_create(struct ph_depth16 **out)
+{
+    struct ph_depth16 *p = calloc(1, sizeof *p);
+    *out = p;
+    if (!p) return PH_ENOMEM;
+#if PH_HAVE_SERVER
+    if (deflateInit2(&p->z, 1, Z_DEFLATED, 15, 8, Z_RLE) == Z_OK) return PH_OK;
+    free(p);
+    *out = NULL;
+    return PH_ENOMEM;
+#else
+    return PH_OK;
+#endif
+}
+
+void ph_depth16_destroy(struct ph_depth16 **p)
+{
+    if (!*p) return;
+#if PH_HAVE_SERVER
+    deflateEnd(&(*p)->z);
+#endif
+    free((*p)->work);
+    free(*p);
+    *p = NULL;
+}
+
+static size_t squeeze(struct ph_depth16 *p, uint8_t *out, size_t capacity, size_t n,
                       uint32_t *packing)
 {
 #if PH_HAVE_SERVER
-    uLongf size = capacity;
     *packing = PH_DEPTH16_ZLIB;
-    return compress2(out, &size, bytes, n, 1) == Z_OK ? size : 0;
+    deflateReset(&p->z);
+    p->z.next_in = p->work;
+    p->z.avail_in = (uInt) n;
+    p->z.next_out = out;
+    p->z.avail_out = (uInt) capacity;
+    return deflate(&p->z, Z_FINISH) == Z_STREAM_END ? p->z.total_out : 0;
 #else
     *packing = PH_DEPTH16_RAW;
     if (n > capacity) return 0;
-    memcpy(out, bytes, n);
+    memcpy(out, p->work, n);
     return n;
 #endif
+}
+
+static bool need_work(struct ph_depth16 *p, size_t bytes)
+{
+    if (bytes <= p->work_bytes) return true;
+    free(p->work);
+    p->work = malloc(bytes);
+    p->work_bytes = p->work ? bytes : 0;
+    return p->work;
 }
 
 size_t ph_depth16_bound(int width, int height, size_t jpeg_bytes)
 {
     size_t n = (size_t) width * (size_t) height * 2;
-    return PH_DEPTH16_HEAD + jpeg_bytes + n + n / 1000 + 64; // zlib's compressBound and more
+    return PH_DEPTH16_HEAD + jpeg_bytes + n + n / 8 + 256; // more than zlib's deflateBound
 }
 
-size_t ph_depth16_pack(uint8_t *out, size_t capacity, const struct ph_picture *map,
-                       const struct ph_intrinsics *lens, int bits, const uint8_t *jpeg,
-                       size_t jpeg_bytes, uint8_t *work)
+size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
+                       const struct ph_picture *map, const struct ph_intrinsics *lens, int bits,
+                       const uint8_t *jpeg, size_t jpeg_bytes)
 {
     size_t n = (size_t) map->width * (size_t) map->height;
+    if (!need_work(p, 2 * n)) return 0;
     struct span s = span_of(map);
     // value 1 is the nearest, so that 0 is free for nothing
     float scale = fmaxf(s.far - s.near, 1e-6f) / (float) ((1 << bits) - 2);
@@ -110,9 +160,9 @@ size_t ph_depth16_pack(uint8_t *out, size_t capacity, const struct ph_picture *m
     for (int i = 0; i < 8; i++) put_f32(out + 4 * i, head[i]);
     put_u32(out + 32, (uint32_t) jpeg_bytes);
     if (jpeg_bytes) memcpy(out + PH_DEPTH16_HEAD, jpeg, jpeg_bytes);
-    differences(work, work + n, map, bias, 1 / scale);
+    differences(p->work, p->work + n, map, bias, 1 / scale);
     size_t begin = PH_DEPTH16_HEAD + jpeg_bytes;
-    size_t size = squeeze(out + begin, capacity - begin, work, 2 * n, &packing);
+    size_t size = squeeze(p, out + begin, capacity - begin, 2 * n, &packing);
     put_u32(out + 36, packing);
     return size ? begin + size : 0;
 }
@@ -122,25 +172,22 @@ size_t ph_depth16_pack(uint8_t *out, size_t capacity, const struct ph_picture *m
 struct depth16 {
     int64_t bits;
 
-    uint8_t *work;
-    size_t work_bytes;
+    struct ph_depth16 *packer;
 };
 
 enum { IN, PICTURE };
 
+static ph_err depth16_open(struct ph_node *n, struct ph_fault *fault)
+{
+    struct depth16 *p = ph_priv(n);
+    ph_err ret = ph_depth16_create(&p->packer);
+    return ret < 0 ? ph_fail(fault, ret, "depth16", "%s", ph_strerror(ret)) : PH_OK;
+}
+
 static void depth16_close(struct ph_node *n)
 {
     struct depth16 *p = ph_priv(n);
-    free(p->work);
-}
-
-static ph_err need_work(struct depth16 *p, size_t bytes)
-{
-    if (bytes <= p->work_bytes) return PH_OK;
-    free(p->work);
-    p->work = malloc(bytes);
-    p->work_bytes = p->work ? bytes : 0;
-    return p->work ? PH_OK : PH_ENOMEM;
+    ph_depth16_destroy(&p->packer);
 }
 
 static ph_err encode(struct ph_node *n, struct depth16 *p, const struct ph_frame *f,
@@ -148,14 +195,13 @@ static ph_err encode(struct ph_node *n, struct depth16 *p, const struct ph_frame
 {
     const struct ph_picture *map = &f->picture;
     size_t jpeg_bytes = jpeg ? jpeg->packet.size : 0;
-    ph_err ret = need_work(p, (size_t) map->width * (size_t) map->height * 4);
-    if (ret < 0) return ret;
     size_t room = ph_depth16_bound(map->width, map->height, jpeg_bytes);
-    if ((ret = ph_node_packet(n, f, PH_DEPTH16, room, out)) < 0) return ret;
+    ph_err ret = ph_node_packet(n, f, PH_DEPTH16, room, out);
+    if (ret < 0) return ret;
     struct ph_packet *packet = &(*out)->packet;
     packet->size =
-        ph_depth16_pack(packet->data, packet->capacity, map, &f->intrinsics, (int) p->bits,
-                        jpeg ? jpeg->packet.data : NULL, jpeg_bytes, p->work);
+        ph_depth16_pack(p->packer, packet->data, packet->capacity, map, &f->intrinsics,
+                        (int) p->bits, jpeg ? jpeg->packet.data : NULL, jpeg_bytes);
     packet->key = true;
     packet->width = map->width;
     packet->height = map->height;
@@ -202,6 +248,7 @@ const struct ph_node_info ph_node_depth16 = {
     .out = PH_PORTS({ "out", PH_PACKET, .help = "one message for each map" }),
     .params = params,
     .priv_size = sizeof(struct depth16),
+    .open = depth16_open,
     .close = depth16_close,
     .process = depth16_process,
 };

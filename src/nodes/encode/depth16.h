@@ -10,14 +10,18 @@
 
 enum ph_depth16_packing { PH_DEPTH16_RAW, PH_DEPTH16_ZLIB };
 
+struct ph_depth16; // what is kept between frames; belongs to one thread
+ph_err ph_depth16_create(struct ph_depth16 **p);
+void ph_depth16_destroy(struct ph_depth16 **p);
+
 // Bytes of a message with a JPEG of so many bytes, at most.
 size_t ph_depth16_bound(int width, int height, size_t jpeg_bytes);
 // Writes the payload: 8 f32 (fx, fy, cx, cy, scale, bias, near, far), u32 bytes of the JPEG, u32
 // packing, the JPEG (may be empty), then the depth: each row as differences to the left (modulo
 // 2^16), first all low bytes, then all high bytes; packed. Values have `bits` bits (8..16) from near
-// to far, those of the map. work: 4 bytes a pixel. Returns the size, 0 when packing failed.
-size_t ph_depth16_pack(uint8_t *out, size_t capacity, const struct ph_picture *map,
-                       const struct ph_intrinsics *lens, int bits, const uint8_t *jpeg,
-                       size_t jpeg_bytes, uint8_t *work);
+// to far, those of the map. Returns the size, 0 when there was no memory.
+size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
+                       const struct ph_picture *map, const struct ph_intrinsics *lens, int bits,
+                       const uint8_t *jpeg, size_t jpeg_bytes);
 
 #endif
