@@ -2,7 +2,7 @@
 // Holds a film of depth maps still. A model that knows depth only up to scale and shift gives
 // another scale and shift with each frame: first each map is brought to those of the maps before,
 // by least trimmed squares on what did not move; then each pixel is averaged over time as long as
-// it does not move. The arithmetic is stated in docs/depth.md.
+// it does not move. The arithmetic is stated in docs/cloud.md.
 #ifndef PH_IMAGE_STEADY_H
 #define PH_IMAGE_STEADY_H
 
