@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ANYTHING   (PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS)
+#define ANYTHING   (PH_PICTURE | PH_SAMPLES | PH_PACKET | PH_POINTS | PH_SIGNALS)
 #define MAX_PARAMS 16
 
 // --- the nodes that take the place of others

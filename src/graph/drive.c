@@ -214,19 +214,23 @@ static int64_t lead_ns(struct ph_node *n, const struct ph_frame *signals, int64_
     return ph_node_chance(n, "lead", capture_ns - signals->capture_ns + late);
 }
 
-// Where the music is: said by the first who knows. While nobody does it goes on as it last went,
+// Where the music is: said by the first node of the text that knows. While nobody does it goes on as it last went,
 // and before anybody did, at 120 a minute.
 static void find_beat(struct ph_node *n, struct drives *all, int slots, int64_t pts_ns,
                       int64_t capture_ns, double dt_s)
 {
-    const struct node_port *port = &n->in[n->in_count - 1];
+    const struct ph_link *first = NULL;
     for (int i = 0; i < slots; i++) {
-        const struct ph_frame *f = port->links[i]->held;
-        if (!f || !(f->signals.beat.bpm > 0)) continue;
-        double s = (double) lead_ns(n, f, pts_ns, capture_ns) * 1e-9;
-        all->bpm = f->signals.beat.bpm;
-        all->beat = f->signals.beat.beat + s * all->bpm / 60;
-        all->per_bar = f->signals.beat.per_bar;
+        const struct ph_link *l = n->in[n->in_count - 1].links[i];
+        if (!l->held || !(l->held->signals.beat.bpm > 0)) continue;
+        if (!first || l->from->index < first->from->index) first = l;
+    }
+    if (first) {
+        const struct ph_beat *b = &first->held->signals.beat;
+        double s = (double) lead_ns(n, first->held, pts_ns, capture_ns) * 1e-9;
+        all->bpm = b->bpm;
+        all->beat = b->beat + s * b->bpm / 60;
+        all->per_bar = b->per_bar;
         all->has_beat = true;
         return;
     }

@@ -502,3 +502,14 @@ TEST(a_change_that_waits_when_its_node_leaves_is_acknowledged)
     ph_graph_step(g, 3 * SECOND);
     ph_graph_destroy(&g);
 }
+
+TEST(the_first_node_of_the_text_that_knows_a_tempo_says_it)
+{
+    struct ph_graph *g = make("n: drums bpm=0; f: drums bpm=30; d: drums bpm=60\n"
+                              "count fps=10 -> a: add -> sink\n"
+                              "a.amount <- beat + d.level * 0",
+                              PH_STEPPED, 0);
+    ph_graph_step(g, 4 * SECOND);
+    CHECK(last() == 2);
+    ph_graph_destroy(&g);
+}
