@@ -79,6 +79,17 @@ static void replay(void)
     unlink(journal);
 }
 
+// Ends the live run, replays it, and compares what one or two sinks saw.
+static void check_replay(struct ph_graph **g, const char *sink, const char *other)
+{
+    ph_graph_destroy(g);
+    struct story live = take_story();
+    replay();
+    struct story again = take_story();
+    check_same(&live, &again, sink);
+    if (other) check_same(&live, &again, other);
+}
+
 TEST(a_replay_loses_the_frames_that_the_live_run_lost)
 {
     struct ph_graph *g =
@@ -131,12 +142,7 @@ TEST(edits_come_back_between_the_same_frames)
     CHECK_OK(ph_graph_set(g, 3, "a", "label", "again", NULL)); // rebuilds a
     nap(100 * MS);
     test_flow("st", 8);
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
-    check_same(&live, &again, "t");
+    check_replay(&g, "s", "t");
 }
 
 TEST(what_was_pushed_from_outside_is_in_the_journal)
@@ -151,11 +157,7 @@ TEST(what_was_pushed_from_outside_is_in_the_journal)
         if (i % 4) nap(3 * MS);
         while (i % 4 == 0 && test_seen_by['s'] <= i / 4) nap(MS / 10);
     }
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
+    check_replay(&g, "s", NULL);
 }
 
 TEST(two_sources_in_one_lane_tick_as_they_did)
@@ -163,11 +165,7 @@ TEST(two_sources_in_one_lane_tick_as_they_did)
     struct ph_graph *g = make("a: count fps=150 -> p: pair -> s: sink\nb: count fps=60 -> p.b");
     nap(SECOND / 2);
     test_flow("s", 8);
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
+    check_replay(&g, "s", NULL);
 }
 
 TEST(two_inputs_in_one_lane_and_many_cuts_come_back)
@@ -179,11 +177,7 @@ TEST(two_inputs_in_one_lane_and_many_cuts_come_back)
         nap(3 * MS);
     }
     test_flow("s", 8);
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
+    check_replay(&g, "s", NULL);
 }
 
 TEST(a_change_that_an_edit_takes_back_is_taken_back_again)
@@ -293,11 +287,7 @@ TEST(a_node_is_told_the_metrics_of_then_however_many_and_long)
         "a => a_node_with_a_name_that_is_quite_long_0123456789012: sink");
     nap(300 * MS);
     test_flow("s", 8);
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
+    check_replay(&g, "s", NULL);
 }
 
 static void count_frame(void *opaque, struct ph_frame *f)
@@ -344,12 +334,7 @@ TEST_LIMIT(an_encoder_that_nobody_asked_for_a_while_gives_what_it_gave, 20)
         test_flow("tv", 4);
         ph_graph_unsubscribe(g, &sub);
     }
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "v");
-    check_same(&live, &again, "t");
+    check_replay(&g, "v", "t");
 }
 
 // --- other sinks
@@ -463,11 +448,7 @@ TEST(two_sources_of_a_late_lane_meet_as_they_did)
                               "b: count fps=47 -> p.b");
     nap(SECOND);
     test_flow("s", 8);
-    ph_graph_destroy(&g);
-    struct story live = take_story();
-    replay();
-    struct story again = take_story();
-    check_same(&live, &again, "s");
+    check_replay(&g, "s", NULL);
 }
 
 TEST(a_journal_cut_short_is_replayed_as_far_as_it_goes)

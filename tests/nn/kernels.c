@@ -6,35 +6,7 @@
 #include "nn/cpu/kernels.h"
 #include "nn/plan_priv.h"
 #include "rig.h"
-
-#define SPACE(n, c, h, w)                                                                      \
-    {                                                                                          \
-        4,                                                                                     \
-        {                                                                                      \
-            n, c, h, w                                                                         \
-        }                                                                                      \
-    }
-#define TOKENS(n, t, c)                                                                        \
-    {                                                                                          \
-        3,                                                                                     \
-        {                                                                                      \
-            n, t, c                                                                            \
-        }                                                                                      \
-    }
-#define ROWS(n, c)                                                                             \
-    {                                                                                          \
-        2,                                                                                     \
-        {                                                                                      \
-            n, c                                                                               \
-        }                                                                                      \
-    }
-#define VECTOR(n)                                                                              \
-    {                                                                                          \
-        1,                                                                                     \
-        {                                                                                      \
-            n                                                                                  \
-        }                                                                                      \
-    }
+#include "shapes.h"
 
 // ------------------------------------------------------------------------------ cases
 #define ATTEND(label, n, t, s, c, h, ...)                                                      \
