@@ -2,6 +2,7 @@
 // Short-time spectra: librosa's stft (0.11: periodic Hann, centred frames, zeros beyond the ends).
 // Frame t is about sample t * hop; a signal of n samples has 1 + n / hop of them.
 // Spectra are bins = n_fft/2 + 1 pairs (re, im); magnitudes and powers are rows of bins.
+// Transforms are in double and rounded once, as librosa's are.
 // An analysis is tables only; threads share it.                                 thread of all: any
 #ifndef PH_AUDIO_STFT_H
 #define PH_AUDIO_STFT_H

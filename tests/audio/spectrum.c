@@ -102,7 +102,7 @@ TEST(windows_are_periodic_and_centred)
     CHECK_NUM(padded[10], ==, 0);
 }
 
-enum { SIGNAL = 5000 };
+enum { SIGNAL = 5000, WORK = 6 * 2048 + 8 };
 
 static void make_signal(float *x)
 {
@@ -112,7 +112,7 @@ static void make_signal(float *x)
 
 TEST(frames_are_centred_and_zero_beyond_the_ends)
 {
-    static float x[SIGNAL], spectrum[2050], work[3 * 2048];
+    static float x[SIGNAL], spectrum[2050], work[WORK];
     static double in[2048], window[2048];
     struct ph_stft *s;
     make_signal(x);
@@ -120,7 +120,7 @@ TEST(frames_are_centred_and_zero_beyond_the_ends)
     CHECK_OK(ph_stft_create(&s, &(struct ph_stft_params){ 0 }));
     CHECK_INT(ph_stft_hop(s), ==, 512);
     CHECK_INT(ph_stft_bins(s), ==, 1025);
-    CHECK_INT(ph_stft_work(s), ==, 3 * 2048);
+    CHECK_INT(ph_stft_work(s), <=, WORK);
     for (int t = 0; t < ph_stft_frames(SIGNAL, 512); t++) {
         ph_stft_at(s, x, 0, SIGNAL, t, spectrum, work);
         for (int i = 0; i < 2048; i++) {
@@ -139,7 +139,7 @@ TEST(frames_are_centred_and_zero_beyond_the_ends)
 
 TEST(a_part_of_a_signal_gives_the_frames_of_the_whole)
 {
-    static float x[SIGNAL], whole[2050], part[2050], work[3 * 2048];
+    static float x[SIGNAL], whole[2050], part[2050], work[WORK];
     struct ph_stft *s;
     make_signal(x);
     CHECK_OK(ph_stft_create(&s, &(struct ph_stft_params){ 0 }));
@@ -154,7 +154,7 @@ TEST(a_part_of_a_signal_gives_the_frames_of_the_whole)
 
 TEST(overlapped_inverse_frames_are_the_signal)
 {
-    static float x[SIGNAL], sum[SIGNAL + 2 * 2048], spectrum[2050], work[3 * 2048];
+    static float x[SIGNAL], sum[SIGNAL + 2 * 2048], spectrum[2050], work[WORK];
     struct ph_stft *s;
     make_signal(x);
     CHECK_OK(ph_stft_create(&s, &(struct ph_stft_params){ 0 }));
