@@ -30,6 +30,7 @@ static const struct golden_kind *const kinds[] = {
     &golden_blend,
     &golden_depth,
     &golden_prepost,
+    &golden_sound,
 };
 // clang-format on
 

@@ -42,7 +42,7 @@ struct golden_kind {
 };
 extern const struct golden_kind golden_autoencoder, golden_unet, golden_controlnet, golden_text,
     golden_lora, golden_words, golden_sampler, golden_stream, golden_pipeline, golden_similar,
-    golden_blend, golden_depth, golden_prepost;
+    golden_blend, golden_depth, golden_prepost, golden_sound;
 
 // ------------------------------------------------------------------------- what a case has
 // The first model of the kind; NULL when there is none.

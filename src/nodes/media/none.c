@@ -3,6 +3,7 @@
 #include "nodes/media/encoder.h"
 #include "nodes/media/feed.h"
 #include "nodes/media/segments.h"
+#include "nodes/media/sound_file.h"
 #include "nodes/media/writer.h"
 
 #include <stdio.h>
@@ -195,4 +196,37 @@ ph_err ph_segments_join(const struct ph_join_params *par, struct ph_fault *fault
 ph_err ph_sound_length(const char *path, int64_t *ns, struct ph_fault *fault)
 {
     return missing(fault, "song", "reads songs");
+}
+
+ph_err ph_sound_open(struct ph_sound_file **out, const char *path, struct ph_fault *fault)
+{
+    *out = NULL;
+    return missing(fault, "path", "reads sound files");
+}
+
+void ph_sound_close(struct ph_sound_file **f)
+{
+    *f = NULL;
+}
+
+const struct ph_sound_info *ph_sound_info(const struct ph_sound_file *f)
+{
+    static const struct ph_sound_info none = { .codec = "" };
+    return &none;
+}
+
+ph_err ph_sound_read(struct ph_sound_file *f, const float **samples, int64_t *frames)
+{
+    *frames = 0;
+    return PH_ENOTSUP;
+}
+
+int ph_sound_damaged(const struct ph_sound_file *f)
+{
+    return 0;
+}
+
+double ph_sound_share(const struct ph_sound_file *f)
+{
+    return 0;
 }
