@@ -9,7 +9,8 @@
 #include <phosphene/node.h>
 
 extern const struct cli_command cli_run, cli_serve, cli_bench, cli_doctor, cli_nodes, cli_top,
-    cli_trace, cli_replay, cli_render, cli_help, cli_completions, cli_generate, cli_models;
+    cli_trace, cli_replay, cli_render, cli_help, cli_completions, cli_generate, cli_models,
+    cli_listen;
 
 // --- signals: SIGINT and SIGTERM are noted once; the second one ends the program at once.
 extern _Atomic int cli_signal; // 0 = none came

@@ -11,8 +11,9 @@
 #include <unistd.h>
 
 const struct cli_command *const cli_commands[] = {
-    &cli_serve, &cli_run,   &cli_generate, &cli_models, &cli_nodes, &cli_doctor,      &cli_top,
-    &cli_trace, &cli_bench, &cli_replay,   &cli_render, &cli_help,  &cli_completions, NULL,
+    &cli_serve,  &cli_run,    &cli_generate, &cli_listen,      &cli_models,
+    &cli_nodes,  &cli_doctor, &cli_top,      &cli_trace,       &cli_bench,
+    &cli_replay, &cli_render, &cli_help,     &cli_completions, NULL,
 };
 
 _Atomic int cli_signal; // any thread may be the one that is interrupted

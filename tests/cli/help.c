@@ -4,7 +4,7 @@
 
 static const char *const commands[] = { "serve",    "run",    "nodes",  "doctor", "top",
                                         "trace",    "bench",  "replay", "help",   "completions",
-                                        "generate", "models", "render" };
+                                        "generate", "models", "render", "listen" };
 #define COMMANDS (sizeof commands / sizeof *commands)
 
 TEST(overview_names_every_command)
