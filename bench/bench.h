@@ -77,6 +77,7 @@ struct bench_group {
 extern const struct bench_group bench_groups[]; // name NULL ends it
 
 void bench_cloud(struct bench *b);
+void bench_audio(struct bench *b);
 void bench_delivery(struct bench *b);
 void bench_glass(struct bench *b); // of the group delivery
 void bench_kernels(struct bench *b);

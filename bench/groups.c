@@ -10,6 +10,7 @@ const struct bench_group bench_groups[] = {
       bench_models, 6 },
     { "ears", "live analysis of sound: cost, latency, beats told in time", bench_ears, 0.5 },
     { "cloud", "depth to points: every filter, and the messages", bench_cloud, 0.5 },
+    { "audio", "a whole song analysed; beats and onsets against the truth", bench_audio, 0.5 },
     { "delivery", "the server: pictures to 1 … 32 viewers on loopback", bench_delivery, 5 },
     { 0 },
 };
