@@ -45,4 +45,7 @@ ph_err bench_chain_frame(struct bench_lab *lab, enum bench_model unet, int side,
 void bench_chain_free(struct bench_chain *c);
 ph_err bench_chain_run(struct bench_chain *c);
 
+// Depth from end to end, of the group models.
+void bench_depth(struct bench_lab *lab);
+
 #endif

@@ -276,5 +276,6 @@ void bench_models(struct bench *b)
     bench_peak_memory(&lab);
     for (const struct figure *f = figures; f->name && !bench_stopped(b); f++)
         for (int p = 0; p < 3 && !bench_stopped(b); p++) bench_figure(&lab, f, precisions[p]);
+    bench_depth(&lab);
     bench_lab_close(&lab);
 }
