@@ -7,6 +7,7 @@
 #include "image/color.h"
 #include "image/convert.h"
 #include "image/draw.h"
+#include "image/flashes.h"
 #include "image/geometry.h"
 #include "image/measure.h"
 #include "image/resize.h"
@@ -313,6 +314,13 @@ static void finish_bloom(struct kern *k)
     ph_bloom_destroy(&b);
 }
 
+static void run_flashes(struct kern *k)
+{
+    static struct ph_flash_grid g;
+    ph_flash_measure(&g, &k->a, NULL, 0);
+    memcpy(k->result, g.light, sizeof g.light);
+}
+
 // clang-format off
 #define ARGS(...) .args = { __VA_ARGS__ }, .nargs = sizeof((int[]) { __VA_ARGS__ }) / sizeof(int)
 #define MATRICES  ARGS(PH_BT709 + 2 * PH_LIMITED, PH_BT601 + 2 * PH_LIMITED, PH_BT709 + 2 * PH_FULL, PH_BT601 + 2 * PH_FULL), .run = run_convert
@@ -365,6 +373,7 @@ const struct kern_case kern_cases[] = {
     { "kaleidoscope", PH_RGBA, .out = PH_RGBA, ARGS(6, 1, 2, 5, 32), .run = run_kaleidoscope },
     { "split", PH_RGBA, .out = PH_RGBA, ARGS(9, 0, -4, 700), .run = run_split },
     { "bloom", .out = PH_RGBA, ARGS(24, 4, 12, 200), .setup = setup_bloom, .run = run_bloom, .finish = finish_bloom },
+    { "flashes", PH_RGBA, ARGS(0), .run = run_flashes, .timed = true },
     { "copy", PH_RGBA, .out = PH_RGBA, ARGS(0), .run = run_copy },
     { "copy-rows", PH_RGBA, .out = PH_RGBA, ARGS(0), .run = run_memcpy },
     { "clear", .out = PH_RGBA, ARGS(0), .run = run_clear },
