@@ -120,6 +120,8 @@ struct ph_graph_rates {
     char bottleneck[64];                    // node that limits the rate
     uint32_t epoch;
     bool asleep;
+    const char *limiter; // "holding" when an output's flash limiter is, else "off" when one is,
+                         // else "on"; "none" before an output had a picture
 };
 PH_API void ph_graph_get_rates(struct ph_graph *g, struct ph_graph_rates *out); // thread: any
 

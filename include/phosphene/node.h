@@ -145,6 +145,11 @@ struct ph_model_report {
 PH_API void ph_node_report(struct ph_node *n, const struct ph_frame *f,
                            const struct ph_model_report *r);
 
+// What the flash limiter of an output does: shown in the room document, the metrics and the
+// studio. HOLDING: what goes out is not what came in.                              thread: lane
+enum ph_limiter_state { PH_LIMITER_NONE, PH_LIMITER_OFF, PH_LIMITER_ON, PH_LIMITER_HOLDING };
+PH_API void ph_node_limiter(struct ph_node *n, enum ph_limiter_state state);
+
 // --- frames                                                                       thread: lane
 // Returns a frame: PH_OK; PH_MORE when there is none; PH_EOF when none will come. A HOLD port
 // returns its present frame each time.

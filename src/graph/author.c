@@ -170,6 +170,11 @@ static int64_t smoothed(const struct report *all, int64_t ns)
     return ns ? (before->mean_ns * 9 + ns) / 10 : before->mean_ns;
 }
 
+void ph_node_limiter(struct ph_node *n, enum ph_limiter_state state)
+{
+    atomic_store_explicit(&n->limiter, (int) state, memory_order_relaxed);
+}
+
 void ph_node_report(struct ph_node *n, const struct ph_frame *f,
                     const struct ph_model_report *r)
 {

@@ -47,6 +47,18 @@ static void explain_drives(struct ph_buf *b, const struct ph_graph *g, int node)
     }
 }
 
+static void explain_limiter(struct ph_buf *b, const struct ph_ast_node *n)
+{
+    const struct ph_param *p = ph_param_find(n->info->params, "limiter", NULL);
+    union ph_value on = { 0 };
+    if (!p) return;
+    const char *text = p->def;
+    for (int i = 0; i < n->param_count; i++)
+        if (n->params[i].info == p) text = n->params[i].value;
+    ph_param_parse(p, text, &on, NULL);
+    ph_buf_printf(b, "      flash limiter %s\n", on.b ? "on" : "off");
+}
+
 char *ph_graph_explain(struct ph_graph *g)
 {
     struct ph_buf b = { 0 };
@@ -58,6 +70,7 @@ char *ph_graph_explain(struct ph_graph *g)
             if (g->ast->lane[i] != k) continue;
             const struct ph_ast_node *n = &g->ast->nodes[i];
             ph_buf_printf(&b, "  %-16s %-10s %s\n", n->name, n->info->name, n->info->help);
+            explain_limiter(&b, n);
             explain_links(&b, g, i);
             explain_drives(&b, g, i);
         }

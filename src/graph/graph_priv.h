@@ -175,6 +175,7 @@ struct ph_node {
     struct ph_hist busy, wait, latency;
     struct ph_rate rate;   // frames out (sinks: in)
     struct report *report; // problem_lock; NULL = none
+    _Atomic int limiter;   // enum ph_limiter_state
     struct drives *drives; // NULL = none; exchanged with all lanes parked and under topo
     struct meters *meters; // of the signals it gives; NULL = none
 };

@@ -106,12 +106,26 @@ static const struct ph_node *bottleneck(const struct ph_graph *g)
     return slowest;
 }
 
+static const char *const limiter_names[] = { "none", "off", "on", "holding" };
+
+static const char *limiter_state(const struct ph_graph *g)
+{
+    bool seen[PH_LIMITER_HOLDING + 1] = { false };
+    for (int i = 0; i < g->node_count; i++)
+        seen[atomic_load_explicit(&g->nodes[i]->limiter, RELAXED)] = true;
+    return limiter_names[seen[PH_LIMITER_HOLDING] ? PH_LIMITER_HOLDING
+                         : seen[PH_LIMITER_OFF]   ? PH_LIMITER_OFF
+                         : seen[PH_LIMITER_ON]    ? PH_LIMITER_ON
+                                                  : PH_LIMITER_NONE];
+}
+
 static void rates_locked(struct ph_graph *g, struct ph_graph_rates *out)
 {
     int64_t now = ph_now_ns();
     const struct ph_node *in = first_source(g), *work = worker(g), *sink = first_sink(g);
     *out = (struct ph_graph_rates){ .epoch = atomic_load(&g->epoch),
-                                    .asleep = !ph_graph_awake(g) };
+                                    .asleep = !ph_graph_awake(g),
+                                    .limiter = limiter_state(g) };
     if (in) {
         out->input_fps = ph_rate_get(&in->rate, now);
         out->input = get(&in->frames_out);
@@ -371,6 +385,8 @@ static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
     json_times(b, "busyMs", &n->busy);
     json_times(b, "waitMs", &n->wait);
     json_model(b, n);
+    int limiter = atomic_load_explicit(&n->limiter, RELAXED);
+    if (limiter) ph_buf_printf(b, ",\"limiter\":\"%s\"", limiter_names[limiter]);
     json_params(b, &g->ast->nodes[i]);
     json_drives(b, n);
     json_meters(b, n);
@@ -448,6 +464,8 @@ static void json_head(struct ph_buf *b, struct ph_graph *g)
                   (unsigned long long) r.dropped_input, (unsigned long long) r.dropped_output);
     ph_json_key(b, "bottleneck");
     ph_json_str(b, r.bottleneck);
+    ph_json_key(b, "limiter");
+    ph_json_str(b, r.limiter);
 }
 
 char *ph_graph_status_json(struct ph_graph *g)

@@ -66,14 +66,15 @@ int ph_metrics_text(const struct ph_room *room, const struct ph_frame *f, uint64
         "\"dropped\":{\"input\":%llu,\"output\":%llu},\"bottleneck\":\"%s\","
         "\"backend\":\"%s\",\"latencyMs\":%.1f,\"epoch\":%u,"
         "\"encodeMs\":%.2f,\"modelMs\":%.2f,\"decodeMs\":%.2f,\"batchRows\":%d,"
-        "\"skipped\":%llu}}",
+        "\"skipped\":%llu,\"limiter\":\"%s\"}}",
         (unsigned long long) f->id, device_ms, (double) m->mean_ns * 1e-6,
         sane(r->pipeline_fps), m->steps, f->packet.width, f->packet.height, t.name,
         m->guidance_scale, sane(r->input_fps), sane(r->pipeline_fps), sane(r->output_fps),
         (unsigned long long) r->dropped_input,
         (unsigned long long) (r->dropped_output + dropped), r->bottleneck, t.backend,
         sane(latency_ms), f->epoch, (double) m->encode_ns * 1e-6, (double) m->model_ns * 1e-6,
-        (double) m->decode_ns * 1e-6, m->rows, (unsigned long long) m->skipped);
+        (double) m->decode_ns * 1e-6, m->rows, (unsigned long long) m->skipped,
+        r->limiter ? r->limiter : "none");
     return n < PH_METRICS_MAX ? n : 0;
 }
 

@@ -32,7 +32,7 @@ static struct ph_frame *trail(int fps, const char *params)
     char text[400];
     snprintf(text, sizeof text,
              "src: pattern gradient size=160x90 fps=%d color=white color2=#202020 -> feedback "
-             "mode=lighten keep=0.999 %s -> live",
+             "mode=lighten keep=0.999 %s -> live limiter=off",
              fps, params);
     run_open(&r, text);
     run_until(&r, 1.0 / 3 - 0.001);
@@ -77,7 +77,7 @@ TEST(a_feedback_follows_the_definition_at_30_and_60_fps)
     const double *mix = expected_doubles(file, "fx06_mix_30", 361);
     const double *want = expected_doubles(file, "fx06_feedback_30", 361);
     run_open(&r, "src: pattern solid color=black size=4x4 fps=30 -> feedback keep=0 "
-                 "decay=0.985 -> live");
+                 "decay=0.985 -> live limiter=off");
     for (int i = 0; i < 361; i++) {
         char value[32];
         snprintf(value, sizeof value, "%.9g", mix[i]);
@@ -100,10 +100,10 @@ static void check_turning(const char *turning, const char *standing)
     struct ph_frame *f[3];
     static const int rates[] = { 30, 60 };
     for (int i = 0; i < 3; i++) {
-        snprintf(
-            text, sizeof text,
-            "pattern gradient size=96x64 fps=%d color=#ff8000 color2=#0010ff -> %s -> live",
-            i < 2 ? rates[i] : 30, i < 2 ? turning : standing);
+        snprintf(text, sizeof text,
+                 "pattern gradient size=96x64 fps=%d color=#ff8000 color2=#0010ff -> %s -> "
+                 "live limiter=off",
+                 i < 2 ? rates[i] : 30, i < 2 ? turning : standing);
         f[i] = last_at(text, 1.001);
     }
     if (difference(f[0], f[1]) > 0.1 || difference(f[0], f[2]) > 0.1)
@@ -120,11 +120,12 @@ TEST(what_keeps_turning_is_as_far_after_a_second_at_30_and_60_fps)
 
 TEST(a_shake_is_the_same_at_the_same_time_whatever_the_rate)
 {
-    struct ph_frame *a =
-        last_at("pattern gradient size=96x64 fps=30 -> warp shake=0.2 -> live", 0.667);
-    struct ph_frame *b =
-        last_at("pattern gradient size=96x64 fps=60 -> warp shake=0.2 -> live", 0.667);
-    struct ph_frame *c = last_at("pattern gradient size=96x64 fps=60 -> live", 0.667);
+    struct ph_frame *a = last_at(
+        "pattern gradient size=96x64 fps=30 -> warp shake=0.2 -> live limiter=off", 0.667);
+    struct ph_frame *b = last_at(
+        "pattern gradient size=96x64 fps=60 -> warp shake=0.2 -> live limiter=off", 0.667);
+    struct ph_frame *c =
+        last_at("pattern gradient size=96x64 fps=60 -> live limiter=off", 0.667);
     CHECK_NUM(difference(a, b), <, 0.1);
     CHECK_NUM(difference(a, c), >, 2);
     ph_frame_unref(&a);
@@ -137,7 +138,7 @@ TEST(a_shake_is_the_same_at_the_same_time_whatever_the_rate)
 TEST(flash_split_and_bloom_change_live)
 {
     run_open(&r, "pattern solid color=#336699 size=64x48 fps=10 -> flash -> split 0 -> bloom 0 "
-                 "-> live");
+                 "-> live limiter=off");
     run_until(&r, 0);
     CHECK_PX(run_picture(&r, 0), 5, 5, 0x336699ff);
     run_set(&r, "flash", "amount", "1");
@@ -166,9 +167,11 @@ TEST(a_mirror_folds_one_half_over_the_other)
     for (int i = 0; i < 5; i++) {
         char text[200];
         snprintf(text, sizeof text,
-                 "pattern gradient angle=30 size=65x49 -> mirror flip=none fold=%s -> live",
+                 "pattern gradient angle=30 size=65x49 -> mirror flip=none fold=%s -> live "
+                 "limiter=off",
                  folds[i]);
-        struct ph_frame *was = last_at("pattern gradient angle=30 size=65x49 -> live", 0);
+        struct ph_frame *was =
+            last_at("pattern gradient angle=30 size=65x49 -> live limiter=off", 0);
         const struct ph_picture *p = run_first(&r, text);
         int from_x = i == 1 ? 40 : 10, from_y = i == 3 ? 40 : 5;
         CHECK_PX(p, from_x, from_y, px(&was->picture, from_x, from_y));
@@ -189,7 +192,7 @@ static const char *const all = "warp zoom=1.3 spin=30 -> kaleidoscope 6 spin=10 
 TEST(effects_are_the_same_on_all_levels)
 {
     char text[500];
-    snprintf(text, sizeof text, "pattern size=131x77 fps=20 -> %s -> live", all);
+    snprintf(text, sizeof text, "pattern size=131x77 fps=20 -> %s -> live limiter=off", all);
     run_same_on_all_levels(text, 0.5);
 }
 
@@ -197,7 +200,8 @@ TEST(effects_take_pictures_of_any_size_and_sizes_that_change)
 {
     static const char *const sizes[] = { "1x1", "2x1", "1x9", "33x17", "64x1", "7x5" };
     char text[500];
-    snprintf(text, sizeof text, "src: pattern gradient size=16x16 fps=10 -> %s -> live", all);
+    snprintf(text, sizeof text,
+             "src: pattern gradient size=16x16 fps=10 -> %s -> live limiter=off", all);
     run_open(&r, text);
     for (int i = 0; i < 6; i++) {
         run_until(&r, 0.3 * i + 0.25);
@@ -216,7 +220,7 @@ TEST(numbers_that_are_none_are_refused_for_every_effect)
                                          "flash", "split",        "bloom" };
     for (int i = 0; i < 7; i++) {
         char text[200];
-        snprintf(text, sizeof text, "pattern size=8x8 -> it: %s -> live", types[i]);
+        snprintf(text, sizeof text, "pattern size=8x8 -> it: %s -> live limiter=off", types[i]);
         run_open(&r, text);
         run_until(&r, 0);
         for (const struct ph_node_info *const *n = ph_nodes(); *n; n++)
@@ -232,7 +236,8 @@ TEST(numbers_that_are_none_are_refused_for_every_effect)
 
 TEST(a_hard_cut_forgets_the_trail)
 {
-    run_open(&r, "src: pattern solid color=white size=8x8 fps=10 -> feedback keep=0.9 -> live");
+    run_open(&r, "src: pattern solid color=white size=8x8 fps=10 -> feedback keep=0.9 -> live "
+                 "limiter=off");
     run_until(&r, 0.05);
     run_set(&r, "src", "color", "black");
     run_until(&r, 0.15);

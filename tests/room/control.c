@@ -2,7 +2,8 @@
 // Knobs, cuts and edits of a running room: what is acknowledged is true of the pictures.
 #include "house.h"
 
-#define SOLID "pattern solid color=#c82828 size=160x120 fps=60 id=on => jpeg q=90 -> live"
+#define SOLID                                                                                  \
+    "pattern solid color=#c82828 size=160x120 fps=60 id=on => jpeg q=90 limiter=off -> live"
 
 static bool is_red(const struct shot *s)
 {

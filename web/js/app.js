@@ -142,6 +142,8 @@ function showCaption() {
             `${newest.width}×${newest.height} ${CODEC_NAMES[newest.codec]}`,
             `frame ${newest.frame}`, `epoch ${newest.epoch}`);
     }
+    const limiter = room?.limiter;
+    if (limiter && limiter !== 'none') parts.push(`flash limiter: ${limiter}`);
     if (trips.length) parts.push(`${ms(Math.min(...trips))} ms away`);
     $('#caption').replaceChildren(...parts.map((part) => el('span', {}, part)));
 }

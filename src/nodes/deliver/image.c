@@ -2,6 +2,7 @@
 // Pictures as files: one that is always the newest, or a numbered sequence.
 #include <phosphene/node.h>
 
+#include "nodes/guard.h"
 #include "nodes/picture_file.h"
 #include "nodes/util.h"
 
@@ -14,6 +15,8 @@
 struct image {
     const char *path;
     int64_t every, start, quality;
+    bool limiter;
+    struct ph_guard guard;
     struct ph_picture_writer *writer;
     uint64_t seen, written;
     bool in_trouble;
@@ -76,6 +79,7 @@ static void image_close(struct ph_node *n)
 {
     struct image *p = ph_priv(n);
     ph_picture_writer_destroy(&p->writer);
+    ph_guard_finish(&p->guard);
 }
 
 static ph_err save(struct ph_node *n, struct image *p, const struct ph_picture *pic)
@@ -98,7 +102,9 @@ static ph_err image_process(struct ph_node *n)
     struct ph_frame *f;
     ph_err ret = ph_node_read_rgba(n, 0, &f);
     if (ret != PH_OK) return ret;
-    if (p->seen++ % (uint64_t) p->every == 0) ret = save(n, p, &f->picture);
+    bool due = p->seen++ % (uint64_t) p->every == 0;
+    if (due) ret = ph_guard_pass(&p->guard, n, p->limiter, &f);
+    if (due && ret == PH_OK) ret = save(n, p, &f->picture);
     ph_frame_unref(&f);
     return ret;
 }
@@ -109,6 +115,7 @@ static const struct ph_param params[] = {
     PH_INT(struct image, every, 1, 1000000, .def = "1", .help = "of how many pictures one is written"),
     PH_INT(struct image, start, 0, 1000000000, .flags = PH_PARAM_SETUP, .help = "number of the first file"),
     PH_INT(struct image, quality, 1, 100, .def = "90", .help = "of JPEG"),
+    PH_GUARD_PARAM(struct image),
     { 0 }
 };
 // clang-format on

@@ -4,6 +4,7 @@
 // before it keeps that away from the rest of the graph.
 #include <phosphene/node.h>
 
+#include "nodes/guard.h"
 #include "nodes/media/writer.h"
 #include "nodes/util.h"
 
@@ -14,6 +15,8 @@ struct record {
     bool overwrite;
     int64_t quality;
     int preset;
+    bool limiter;
+    struct ph_guard guard;
     struct ph_writer *writer;
     bool told; // what is wrong with it
 };
@@ -39,6 +42,7 @@ static void record_close(struct ph_node *n)
         ph_writer_error(p->writer)[0])
         ph_error(ph_node_log(n), ph_node_name(n), "%s", ph_writer_error(p->writer));
     ph_writer_destroy(&p->writer);
+    ph_guard_finish(&p->guard);
 }
 
 static ph_err report(struct ph_node *n, struct record *p, ph_err ret)
@@ -55,6 +59,7 @@ static ph_err take_picture(struct ph_node *n, struct record *p)
     struct ph_frame *f;
     ph_err ret = ph_node_read_rgba(n, PICTURES, &f);
     if (ret != PH_OK) return ret;
+    if ((ret = ph_guard_pass(&p->guard, n, p->limiter, &f)) < 0) return ret;
     ph_writer_use_sound(p->writer, ph_node_linked(n, false, SOUND));
     ret = report(n, p, ph_writer_picture(p->writer, f));
     ph_frame_unref(&f);
@@ -95,6 +100,7 @@ static const struct ph_param params[] = {
     PH_BOOL(struct record, overwrite, .flags = PH_PARAM_SETUP, .help = "replaces a file of that name; else it is left alone and recording refused"),
     PH_INT(struct record, quality, 1, 100, .def = "80", .help = "how good it looks; of H.264 it may change while recording"),
     PH_ENUM(struct record, preset, presets, .def = "veryfast", .help = "slower ones make smaller files; for the next file"),
+    PH_GUARD_PARAM(struct record),
     { 0 }
 };
 // clang-format on

@@ -5,6 +5,7 @@
 #include <phosphene/node.h>
 
 #include "config.h"
+#include "nodes/guard.h"
 #include "nodes/util.h"
 
 #if PH_HAVE_SDL
@@ -17,7 +18,8 @@
 struct window {
     const char *title;
     struct ph_size size;
-    bool fullscreen, vsync;
+    bool fullscreen, vsync, limiter;
+    struct ph_guard guard;
 
     pthread_t thread;
     bool started;
@@ -124,6 +126,7 @@ static void window_close(struct ph_node *n)
     ph_frame_unref(&p->next);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
+    ph_guard_finish(&p->guard);
 }
 
 static ph_err window_process(struct ph_node *n)
@@ -131,7 +134,7 @@ static ph_err window_process(struct ph_node *n)
     struct window *p = ph_priv(n);
     struct ph_frame *f, *late;
     ph_err ret = ph_node_read_rgba(n, 0, &f);
-    if (ret != PH_OK) return ret;
+    if (ret != PH_OK || (ret = ph_guard_pass(&p->guard, n, p->limiter, &f)) < 0) return ret;
     pthread_mutex_lock(&p->lock);
     late = p->next;
     p->next = f;
@@ -147,7 +150,7 @@ static ph_err window_process(struct ph_node *n)
 struct window {
     const char *title;
     struct ph_size size;
-    bool fullscreen, vsync;
+    bool fullscreen, vsync, limiter;
 };
 
 static ph_err window_open(struct ph_node *n, struct ph_fault *fault)
@@ -173,6 +176,7 @@ static const struct ph_param params[] = {
     PH_SIZE(struct window, size, 0, 16384, .unit = "px", .flags = PH_PARAM_SETUP, .help = "it opens with; 0 = the picture's"),
     PH_BOOL(struct window, fullscreen, .flags = PH_PARAM_SETUP, .help = "opens over the whole screen; the key f changes it"),
     PH_BOOL(struct window, vsync, .def = "on", .flags = PH_PARAM_SETUP, .help = "shows pictures with the screen's refresh, without tearing"),
+    PH_GUARD_PARAM(struct window),
     { 0 }
 };
 // clang-format on

@@ -3,6 +3,7 @@
 #include <phosphene/node.h>
 
 #include "config.h"
+#include "nodes/guard.h"
 #include "nodes/util.h"
 
 #if PH_HAVE_JPEG
@@ -14,7 +15,9 @@ enum subsampling { S420, S422, S444, GRAY };
 struct jpeg {
     int64_t q;
     int subsampling;
+    bool limiter;
     void *encoder;
+    struct ph_guard guard;
 };
 
 #if PH_HAVE_JPEG
@@ -31,6 +34,7 @@ static void jpeg_close(struct ph_node *n)
 {
     struct jpeg *p = ph_priv(n);
     if (p->encoder) tjDestroy(p->encoder);
+    ph_guard_finish(&p->guard);
 }
 
 // The packet has room for the worst case, of which only the pages that are written cost memory.
@@ -82,12 +86,13 @@ static ph_err encode(struct ph_node *n, const struct jpeg *p, const struct ph_fr
 
 static ph_err jpeg_process(struct ph_node *n)
 {
-    const struct jpeg *p = ph_priv(n);
+    struct jpeg *p = ph_priv(n);
     struct ph_frame *f, *packet = NULL;
     ph_err ret = ph_node_read_rgba(n, 0, &f);
     if (ret != PH_OK) return ret;
     bool wanted = ph_node_wanted(n, PH_JPEG);
-    if (wanted) ret = encode(n, p, f, &packet);
+    if (wanted) ret = ph_guard_pass(&p->guard, n, p->limiter, &f);
+    if (wanted && ret == PH_OK) ret = encode(n, p, f, &packet);
     ph_frame_unref(&f);
     return wanted && ret == PH_OK ? ph_node_write(n, 0, packet) : ret;
 }
@@ -96,6 +101,7 @@ static ph_err jpeg_process(struct ph_node *n)
 static const struct ph_param params[] = {
     PH_INT(struct jpeg, q, 1, 100, .def = "85", .flags = PH_PARAM_FIRST, .help = "quality; 85 is hard to tell from the original, 50 is small"),
     PH_ENUM(struct jpeg, subsampling, PH_NAMES("420", "422", "444", "gray"), .help = "of colour: 444 keeps thin coloured lines, 420 is half the size and faster"),
+    PH_GUARD_PARAM(struct jpeg),
     { 0 }
 };
 // clang-format on

@@ -3,6 +3,7 @@
 // nobody wants the codec; the first picture after that is a key frame.
 #include <phosphene/node.h>
 
+#include "nodes/guard.h"
 #include "nodes/media/encoder.h"
 #include "nodes/util.h"
 
@@ -14,6 +15,8 @@ struct video {
     int codec;
     int64_t quality, bitrate, refresh;
     float gop;
+    bool limiter;
+    struct ph_guard guard;
 
     struct ph_encoder *encoder;
     int width, height;            // of the encoder's pictures
@@ -41,6 +44,7 @@ static void video_close(struct ph_node *n)
 {
     struct video *p = ph_priv(n);
     ph_encoder_destroy(&p->encoder);
+    ph_guard_finish(&p->guard);
 }
 
 static double rate_of(const struct video *p)
@@ -137,10 +141,10 @@ static ph_err video_process(struct ph_node *n)
     ph_err ret = ph_node_read_rgba(n, 0, &f);
     if (ret != PH_OK) return ret;
     measure_rate(p, f->pts_ns);
-    if (ph_node_wanted(n, codec_of(p)))
-        ret = encode(n, p, f);
-    else
+    if (!ph_node_wanted(n, codec_of(p)))
         p->key = true; // who comes next has seen nothing
+    else if ((ret = ph_guard_pass(&p->guard, n, p->limiter, &f)) == PH_OK)
+        ret = encode(n, p, f);
     ph_frame_unref(&f);
     return ret;
 }
@@ -168,6 +172,7 @@ static const struct ph_param params[] = {
     PH_INT(struct video, bitrate, 0, 200000, .unit = "kbit/s", .help = "how much it may send; 0 = what the quality needs"),
     PH_FLOAT(struct video, gop, 0.1, 60, .def = "2", .unit = "s", .help = "from one key frame to the next: who joins or has lost a packet waits for one"),
     PH_INT(struct video, refresh, 0, 0x7fffffff, .help = "any change asks for a key frame now"),
+    PH_GUARD_PARAM(struct video),
     { 0 }
 };
 // clang-format on
