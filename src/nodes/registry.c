@@ -39,6 +39,7 @@ extern const struct ph_node_info ph_node_resize;
 extern const struct ph_node_info ph_node_scene;
 extern const struct ph_node_info ph_node_screen;
 extern const struct ph_node_info ph_node_sound;
+extern const struct ph_node_info ph_node_spectrum;
 extern const struct ph_node_info ph_node_split;
 extern const struct ph_node_info ph_node_steady;
 extern const struct ph_node_info ph_node_text;
@@ -83,6 +84,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_scene,
     &ph_node_screen,
     &ph_node_sound,
+    &ph_node_spectrum,
     &ph_node_split,
     &ph_node_steady,
     &ph_node_text,

@@ -179,13 +179,40 @@ static int by_name(const void *a, const void *b)
                   (*(const struct ph_node_info *const *) b)->name);
 }
 
-TEST(waveform_shows_the_sound_it_hears_from_a_rise_through_zero)
+static void add_tone(void)
 {
     int n = 0;
     for (const struct ph_node_info *const *p = ph_nodes(); *p; p++) nodes[n++] = *p;
     nodes[n++] = &tone_info;
     qsort(nodes, (size_t) n, sizeof *nodes, by_name);
     r.par.nodes = nodes;
+}
+
+TEST(spectrum_shows_a_tone_in_its_band_at_its_level)
+{
+    add_tone(); // of 344.5 Hz: bar 3 of 10 reaches from 241 to 439
+    run_open(&r, "pattern solid size=100x200 fps=20 color=black -> s: spectrum 10 color=white "
+                 "height=0.5 -> live\n"
+                 "tone -> s.audio");
+    run_until(&r, 0.5);
+    const struct ph_picture *p = run_picture(&r, r.count - 1);
+    CHECK_PX(p, 35, 199, 0xffffffff);
+    CHECK_PX(p, 35, 102, 0xffffffff); // full scale is half of the height
+    CHECK_PX(p, 35, 97, 0x000000ff);
+    CHECK_PX(p, 5, 190, 0x000000ff);
+    CHECK_PX(p, 55, 190, 0x000000ff);
+    run_close(&r);
+}
+
+TEST(spectrum_without_sound_changes_nothing)
+{
+    CHECK(run_hash_at("c", "pattern size=64x48 fps=10 -> spectrum -> live", 0.3) ==
+          run_hash_at("c", "pattern size=64x48 fps=10 -> live", 0.3));
+}
+
+TEST(waveform_shows_the_sound_it_hears_from_a_rise_through_zero)
+{
+    add_tone();
     run_open(&r, "pattern solid size=512x200 fps=10 color=black -> w: waveform white glow=off "
                  "thickness=2 height=0.5 -> live\n"
                  "tone -> w.audio");

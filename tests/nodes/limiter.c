@@ -56,7 +56,7 @@ TEST(a_strobe_goes_out_safe_unless_the_limiter_is_off)
 TEST(what_is_safe_goes_out_bit_for_bit)
 {
     static const char *const sources[] = { "pattern ball size=160x90 fps=30",
-                                           "pattern bars size=161x91 fps=25",
+                                           "pattern plasma size=161x91 fps=25",
                                            "scene size=96x54 fps=10" };
     for (int i = 0; i < 3; i++) {
         char on[200], off[200];

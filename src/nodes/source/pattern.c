@@ -6,10 +6,13 @@
 #include "image/blend.h"
 #include "image/draw.h"
 #include "image/geometry.h"
+#include "image/resize.h"
 #include "nodes/source/pattern_draw.h"
 #include "nodes/util.h"
 
-enum kind { BALL, BARS, GRADIENT, CHECKERBOARD, SOLID, NOISE };
+#include <pthread.h>
+
+enum kind { BALL, BARS, GRADIENT, CHECKERBOARD, SOLID, NOISE, PLASMA };
 
 struct drawn { // what the still picture was drawn from
     int kind;
@@ -34,7 +37,11 @@ struct pattern {
     struct ph_frame *ball, *shadow;
     int radius, floor_y;
     uint64_t noise;
+    struct ph_frame *field; // the plasma, in a quarter of the size
+    struct ph_resize *grow;
 };
+
+enum { SMALLER = 4 };
 
 static uint32_t or_default(uint32_t color, uint32_t fallback)
 {
@@ -71,9 +78,24 @@ static ph_err draw_still(struct pattern *p)
     case GRADIENT: ph_pattern_gradient(still, color2, color, p->angle); break;
     case CHECKERBOARD: ph_pattern_checker(still, cell, color, color2); break;
     case SOLID: ph_draw_clear(still, color); break;
-    case NOISE: break;
+    case NOISE:
+    case PLASMA: break;
     }
     return PH_OK;
+}
+
+static ph_err make_field(struct pattern *p)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ph_pattern_plasma_prepare);
+    int w = (p->size.width + SMALLER - 1) / SMALLER;
+    int h = (p->size.height + SMALLER - 1) / SMALLER;
+    ph_err ret = sprite(&p->field, w, h);
+    ph_resize_destroy(&p->grow);
+    if (ret < 0) return ret;
+    return ph_resize_create(&p->grow, ph_resize_params(.src_width = w, .src_height = h,
+                                                       .dst_width = p->size.width,
+                                                       .dst_height = p->size.height));
 }
 
 static ph_err draw_ball(struct pattern *p)
@@ -106,6 +128,9 @@ static ph_err pattern_apply(struct ph_node *n)
     p->noise = (p->seed ? (uint64_t) p->seed : ph_node_seed(n)) * 0x9e3779b97f4a7c15u;
     if (!still_is_right(p, &now)) ret = draw_still(p);
     if (ret == PH_OK && p->kind == BALL) ret = draw_ball(p);
+    bool grown = p->field && p->ready && p->drawn.kind == PLASMA &&
+                 p->drawn.size.width == p->size.width && p->drawn.size.height == p->size.height;
+    if (ret == PH_OK && p->kind == PLASMA && !grown) ret = make_field(p);
     p->ready = ret == PH_OK;
     p->drawn = now;
     return ret;
@@ -132,6 +157,14 @@ static void place_ball(const struct pattern *p, const struct ph_picture *dst, in
                    255);
 }
 
+static ph_err draw_plasma(const struct pattern *p, const struct ph_picture *dst, int64_t pts_ns)
+{
+    float cell = p->cell ? (float) p->cell : (float) dst->height / 4;
+    ph_pattern_plasma(&p->field->picture, (double) pts_ns * 1e-9 * (double) p->speed,
+                      cell / SMALLER);
+    return ph_resize_run(p->grow, dst, &p->field->picture);
+}
+
 static ph_err pattern_process(struct ph_node *n)
 {
     struct pattern *p = ph_priv(n);
@@ -141,6 +174,8 @@ static ph_err pattern_process(struct ph_node *n)
     if (ret < 0) return ret;
     if (p->kind == NOISE)
         ph_pattern_noise(&f->picture, p->noise + f->id);
+    else if (p->kind == PLASMA)
+        draw_plasma(p, &f->picture, f->pts_ns);
     else
         ph_image_copy(&f->picture, &p->still->picture);
     if (p->kind == BALL) place_ball(p, &f->picture, f->pts_ns);
@@ -154,18 +189,20 @@ static void pattern_close(struct ph_node *n)
     ph_frame_unref(&p->still);
     ph_frame_unref(&p->ball);
     ph_frame_unref(&p->shadow);
+    ph_frame_unref(&p->field);
+    ph_resize_destroy(&p->grow);
 }
 
 // clang-format off
 static const struct ph_param params[] = {
-    PH_ENUM(struct pattern, kind, PH_NAMES("ball", "bars", "gradient", "checkerboard", "solid", "noise"), .flags = PH_PARAM_FIRST, .help = "what to show; bars are SMPTE's"),
+    PH_ENUM(struct pattern, kind, PH_NAMES("ball", "bars", "gradient", "checkerboard", "solid", "noise", "plasma"), .flags = PH_PARAM_FIRST, .help = "what to show; bars are SMPTE's"),
     PH_SIZE(struct pattern, size, 1, 16384, .def = "1280x720", .unit = "px", .help = "of the picture"),
     PH_FLOAT(struct pattern, fps, 0, 1000, .def = "60", .unit = "fps", .help = "pictures per second; 0 = as fast as possible"),
     PH_COLOR(struct pattern, color, .def = "transparent", .help = "of the ball, the first square, the gradient's end or the whole; transparent = the pattern's own"),
     PH_COLOR(struct pattern, color2, .def = "transparent", .help = "of the light, the second square or the gradient's start; transparent = the pattern's own"),
-    PH_FLOAT(struct pattern, speed, 0, 10, .def = "1", .help = "of the ball"),
+    PH_FLOAT(struct pattern, speed, 0, 10, .def = "1", .help = "of the ball and the plasma"),
     PH_FLOAT(struct pattern, angle, -360, 360, .def = "30", .unit = "deg", .help = "of the gradient: 0 to the right, 90 downwards"),
-    PH_INT(struct pattern, cell, 0, 16384, .unit = "px", .help = "side of a square; 0 = an eighth of the height"),
+    PH_INT(struct pattern, cell, 0, 16384, .unit = "px", .help = "side of a square, 0 = an eighth of the height; of the plasma how large its shapes are, 0 = a quarter"),
     PH_INT(struct pattern, seed, 0, 0x7fffffff, .help = "of the noise; 0 = the graph's"),
     PH_BOOL(struct pattern, id, .help = "draws the frame's number as a bar code that hash and clients read back"),
     { 0 }
@@ -175,7 +212,8 @@ static const struct ph_param params[] = {
 const struct ph_node_info ph_node_pattern = {
     .name = "pattern",
     .group = "source",
-    .help = "test pictures: bouncing ball, SMPTE bars, gradient, checkerboard, solid, noise",
+    .help = "test pictures: bouncing ball, SMPTE bars, gradient, checkerboard, solid, noise, "
+            "plasma",
     .out = PH_PORTS({ "out", PH_PICTURE, .help = "rgba pictures" }),
     .params = params,
     .priv_size = sizeof(struct pattern),

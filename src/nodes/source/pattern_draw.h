@@ -21,6 +21,11 @@ void ph_pattern_checker(const struct ph_picture *dst, int cell, uint32_t a, uint
 // Grey noise, another one for each seed.
 void ph_pattern_noise(const struct ph_picture *dst, uint64_t seed);
 
+// Bright shapes of many colours that flow through each other over black, `cell` pixels wide. Smooth:
+// drawn in a quarter of the size and enlarged it looks the same. prepare() makes its table, once.
+void ph_pattern_plasma_prepare(void);
+void ph_pattern_plasma(const struct ph_picture *dst, double seconds, float cell);
+
 // The room in which the ball bounces: a wall with soft light on it and a floor from `floor_y` on.
 void ph_pattern_stage(const struct ph_picture *dst, uint32_t light, uint32_t dark, int floor_y);
 
