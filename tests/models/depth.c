@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: MIT
 // Depth models that run: sizes live, wrong folders and weights, what any weights give.
 #include <math.h>
+#include <sched.h>
 
 #include "folders.h"
-#include "models/depth/depther.h"
+#include "models/depth/depther_priv.h"
 
-static struct ph_depther *open_tiny(const char *model)
+static struct ph_depther *open_stopping(const char *model, bool (*stop)(void *arg), void *arg)
 {
     struct ph_module *m = module_random(model, 3);
     struct ph_depther_params params = { .model = m->path,
                                         .device = "cpu:threads=1",
-                                        .precision = PH_PRECISION_F32 };
+                                        .precision = PH_PRECISION_F32,
+                                        .stop = stop,
+                                        .stop_arg = arg };
     struct ph_fault fault = { 0 };
     struct ph_depther *d;
     if (ph_depther_open(&params, &d, &fault) < 0) TEST_FAIL("%s", fault.message);
     ph_module_close(&m);
     return d;
+}
+
+static struct ph_depther *open_tiny(const char *model)
+{
+    return open_stopping(model, NULL, NULL);
 }
 
 static struct ph_depth_result run_at(struct ph_depther *d, int width, int height, float value)
@@ -169,5 +177,94 @@ TEST(views_of_one_scene_see_each_other_and_pictures_of_v2_do_not)
         bool same = memcmp(depth[0], depth[1], sizeof(float) * N) == 0;
         CHECK(same == (m == 0));
         ph_module_close(&module);
+    }
+}
+
+// ------------------------------------------------------------------------------ stopping
+struct asked {
+    _Atomic int count, stop_at, wait_at; // the numbers of questions; 0 = none
+    _Atomic bool waiting;
+    struct ph_depther *_Atomic d;
+};
+
+static bool ask(void *arg)
+{
+    struct asked *a = arg;
+    int n = ++a->count;
+    if (n == a->wait_at) { // until it is being closed
+        a->waiting = true;
+        while (!a->d || !a->d->quit) sched_yield();
+    }
+    return a->stop_at && n >= a->stop_at;
+}
+
+TEST(a_run_that_is_stopped_runs_no_step_more)
+{
+    static float picture[3 * 42 * 42], depth[42 * 42], before[42 * 42];
+    static const char *const models[] = { "tiny-da2", "tiny-da3" };
+    for (int m = 0; m < 2; m++) {
+        struct asked a = { 0 };
+        struct ph_depther *d = open_stopping(models[m], ask, &a);
+        memcpy(before, run_at(d, 42, 42, 0.5f).depth, sizeof before);
+        for (int i = 0; i < 3 * 42 * 42; i++) picture[i] = 0.5f;
+        struct ph_depth_result out = { .depth = depth };
+        a.count = 0;
+        CHECK_OK(ph_depther_run(d, picture, &out));
+        int steps = a.count;
+        CHECK_INT(steps, >, 20);
+        for (int at = 1; at < steps; at += 7) {
+            a.count = 0;
+            a.stop_at = at;
+            CHECK_INT(ph_depther_run(d, picture, &out), ==, PH_ESTOPPED);
+            CHECK_INT(a.count, ==, at);
+        }
+        a.stop_at = 0;
+        CHECK_OK(ph_depther_run(d, picture, &out));
+        CHECK(memcmp(before, depth, sizeof before) == 0);
+        ph_depther_close(&d);
+    }
+}
+
+TEST(a_size_that_is_stopped_in_the_making_does_not_land_and_the_next_one_does)
+{
+    struct asked a = { 0 };
+    struct ph_fault fault = { 0 };
+    struct ph_depther *d = open_stopping("tiny-da2", ask, &a);
+    CHECK_OK(ph_depther_wish(d, 42, 56, &fault));
+    CHECK_OK(ph_depther_settle(d, &fault));
+    int steps = a.count;
+    CHECK_INT(steps, >, 20);
+    run_at(d, 28, 28, NAN);
+    for (int at = 1; at < steps; at += 7) {
+        uint64_t landed;
+        a.count = 0;
+        a.stop_at = at;
+        CHECK_OK(ph_depther_wish(d, 42, 56, &fault));
+        CHECK_INT(ph_depther_settle(d, &fault), ==, PH_ESTOPPED);
+        CHECK_INT(a.count, ==, at);
+        CHECK_INT(ph_depther_trouble(d, &fault), ==, PH_ESTOPPED);
+        CHECK_INT(ph_depther_size(d, &landed).width, ==, 28);
+    }
+    a.stop_at = 0;
+    run_at(d, 42, 56, NAN);
+    ph_depther_close(&d);
+}
+
+TEST(closing_does_not_wait_for_the_size_that_is_being_made)
+{
+    struct asked whole = { 0 };
+    struct ph_depther *d = open_stopping("tiny-da3", ask, &whole);
+    CHECK_OK(ph_depther_wish(d, 42, 56, NULL));
+    CHECK_OK(ph_depther_settle(d, NULL));
+    ph_depther_close(&d);
+    CHECK_INT(whole.count, >, 20);
+    for (int at = 1; at < whole.count; at += 20) {
+        struct asked a = { .wait_at = at };
+        d = open_stopping("tiny-da3", ask, &a);
+        a.d = d;
+        CHECK_OK(ph_depther_wish(d, 42, 56, NULL));
+        while (!a.waiting) sched_yield();
+        ph_depther_close(&d);
+        CHECK_INT(a.count, ==, at); // nothing more was done
     }
 }

@@ -187,3 +187,35 @@ TEST_LIMIT(black_and_white_pictures_and_all_shapes_go_through, 240)
         run_close(&r);
     }
 }
+
+// --- live
+
+static _Atomic int delivered;
+
+static void deliver_live(void *opaque, struct ph_frame *f)
+{
+    run_deliver(opaque, f);
+    delivered++;
+}
+
+// Ended while its first size is made, while a picture is looked at, and while another size is made.
+TEST_LIMIT(a_graph_that_ends_in_the_midst_of_the_model_ends_without_a_complaint, 240)
+{
+    for (int i = 0; i < 6; i++) {
+        struct ph_fault fault = { 0 };
+        struct ph_graph_params par = { .seed = 7, .event = run_event, .opaque = &r };
+        const char *text = with("pattern bars size=80x60 fps=0 -> d: depth side=126 %s -> live",
+                                i % 2 ? "tiny-da3" : "tiny-da2");
+        memset(&r, 0, sizeof r);
+        delivered = 0;
+        if (ph_graph_create(&r.graph, text, &par, &fault) < 0) TEST_FAIL("%s", fault.message);
+        r.sub = (struct ph_subscriber){ .deliver = deliver_live, .opaque = &r };
+        CHECK_OK(ph_graph_subscribe(r.graph, "live", &r.sub));
+        CHECK_OK(ph_graph_start(r.graph));
+        while (delivered < i / 2) ph_sleep_until_ns(ph_now_ns() + PH_MS_NS);
+        if (i / 2 == 2) run_set(&r, "d", "side", "140");
+        ph_graph_destroy(&r.graph);
+        CHECK_STR(r.problem, "");
+        run_forget(&r);
+    }
+}

@@ -1,42 +1,23 @@
 // SPDX-License-Identifier: MIT
-#include "models/depth/depther.h"
+#include "models/depth/depther_priv.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct made {
-    struct ph_plan *plan;
-    struct ph_depth_size size;
-};
-
-struct ph_depther {
-    struct ph_module *module;
-    struct ph_device *device;
-    enum ph_precision precision;
-    char description[320];
-
-    pthread_t thread;
-    bool has_thread;
-    pthread_mutex_t lock;
-    pthread_cond_t change;
-    struct ph_depth_size wish; // waits to be made; 0 x 0 = none
-    struct made ready;         // waits to serve
-    bool making, quit;
-    struct ph_fault problem; // of the last wish; code PH_OK = none
-
-    struct made now; // the running thread's
-    uint64_t landed;
-};
-
 // ------------------------------------------------------------------------------ making
+static bool is_over(void *arg)
+{
+    const struct ph_depther *d = arg;
+    return d->quit || (d->stop.asked && d->stop.asked(d->stop.arg));
+}
+
 static ph_err make(struct ph_depther *d, struct ph_depth_size size, struct ph_plan **out,
                    struct ph_fault *fault)
 {
     const struct ph_module_size whole = { 1, size.height, size.width, 0 };
-    struct ph_plan_params params = { d->device, d->precision, 0 };
+    struct ph_plan_params params = { d->device, d->precision, 0, { is_over, d } };
     struct ph_prog *p = NULL;
     ph_err ret = ph_prog_create(&p);
     if (ret < 0) return ph_fail(fault, ret, "", "out of memory");
@@ -54,7 +35,7 @@ static void *maker_thread(void *arg)
     for (;;) {
         while (!d->wish.width && !d->quit) pthread_cond_wait(&d->change, &d->lock);
         if (d->quit) break;
-        struct made made = { .size = d->wish };
+        struct ph_depth_made made = { .size = d->wish };
         struct ph_fault fault = { 0 };
         d->wish = (struct ph_depth_size){ 0 };
         d->making = true;
@@ -156,6 +137,7 @@ ph_err ph_depther_open(const struct ph_depther_params *params, struct ph_depther
     if (!fault) fault = &own;
     *out = NULL;
     if (!d) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    d->stop = (struct ph_stop){ params->stop, params->stop_arg };
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->change, NULL);
     ph_err ret = open_model(d, params, fault);
@@ -210,7 +192,7 @@ struct ph_depth_size ph_depther_size(struct ph_depther *d, uint64_t *landed)
     if (d->ready.plan) {
         old = d->now.plan;
         d->now = d->ready;
-        d->ready = (struct made){ 0 };
+        d->ready = (struct ph_depth_made){ 0 };
         d->landed++;
     }
     pthread_mutex_unlock(&d->lock);

@@ -47,12 +47,19 @@ static void name_things(struct depth *p, const char *folder)
              ph_precision_name(ph_precision_resolve(precision)));
 }
 
+// A large model must not hold up the end of the graph.
+static bool is_over(void *node)
+{
+    return ph_node_stopping(node);
+}
+
 static ph_err depth_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct depth *p = ph_priv(n);
     char model[PH_SHELF_PATH_MAX];
-    struct ph_depther_params params = { .model = model,
-                                        .device = *p->device ? p->device : NULL };
+    struct ph_depther_params params = {
+        .model = model, .device = *p->device ? p->device : NULL, .stop = is_over, .stop_arg = n
+    };
     ph_err ret;
     params.precision = ph_precision_parse(precisions[p->precision]);
     PH_TRY(ph_shelf_find_depth(p->model, model, fault));
@@ -112,8 +119,10 @@ static ph_err ask(struct ph_node *n, struct ph_depth_size want, bool wait)
         p->told = false;
         ret = ph_depther_wish(p->depther, want.width, want.height, &fault);
         if (ret == PH_OK && (p->first || wait)) ret = ph_depther_settle(p->depther, &fault);
+        if (ret == PH_ESTOPPED) return ret; // the graph ends: no problem
         ph_node_problem(n, ret < 0 ? "%s" : NULL, fault.message);
     } else if (!p->told && ph_depther_trouble(p->depther, &fault) < 0) {
+        if (fault.code == PH_ESTOPPED) return PH_ESTOPPED;
         p->told = true;
         ph_node_problem(n, "%s", fault.message);
     }
@@ -312,6 +321,7 @@ static ph_err depth_process(struct ph_node *n)
     report(n, &w, ph_now_ns() - begin - w.result.model_ns);
     ret = give_all(n, &w);
 fail:
+    if (ret == PH_ESTOPPED) ret = PH_EOF;
     if (ret < 0) ph_node_drop(n);
     ph_frame_unref(&w.in);
     return ret;
