@@ -6,6 +6,7 @@
 #include "../models/folders.h"
 
 #include <math.h>
+#include <unistd.h>
 
 static struct run r;
 
@@ -186,6 +187,69 @@ TEST_LIMIT(black_and_white_pictures_and_all_shapes_go_through, 240)
             CHECK(isfinite(at(p, k % p->width, k / p->width)));
         run_close(&r);
     }
+}
+
+// --- again
+
+// In the journal, every picture had the size `to` and not `from`, as when `to` served on while
+// `from` was being made. Both have as many digits.
+static void keep_another_size(const char *journal, const char *from, const char *to)
+{
+    static char text[1 << 20];
+    FILE *file = fopen(journal, "r+b");
+    CHECK(file != NULL);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    char *name = strstr(text, "\"name\":\"size\"");
+    CHECK(name != NULL);
+    char *value = strstr(name, from);
+    CHECK(value != NULL && value < strchr(name, '\n'));
+    CHECK_INT(strlen(from), ==, strlen(to));
+    CHECK(fseek(file, value - text, SEEK_SET) == 0);
+    CHECK(fwrite(to, 1, strlen(to), file) == strlen(to));
+    CHECK(fclose(file) == 0);
+}
+
+static void watch_replay(void *opaque, struct ph_graph *g)
+{
+    (void) opaque;
+    r.sub = (struct ph_subscriber){ .deliver = run_deliver, .opaque = &r };
+    ph_graph_subscribe(g, "live", &r.sub);
+}
+
+static void leave_replay(void *opaque, struct ph_graph *g)
+{
+    (void) opaque;
+    ph_graph_unsubscribe(g, &r.sub);
+}
+
+// 80x60 goes to 56x42 by way of 60x45, and to a size that served on, here 28x28, at once.
+TEST_LIMIT(a_replay_goes_to_a_size_that_served_on_as_it_went_live, 240)
+{
+    static float want[28 * 28];
+    char journal[64];
+    struct ph_fault fault = { 0 };
+    struct ph_replay_params par = { .started = watch_replay, .ended = leave_replay };
+    run_open(&r,
+             with("pattern bars size=80x60 fps=10 -> depth size=28x28 %s -> live", "tiny-da3"));
+    run_until(&r, 0);
+    check_map(r.frames[0], PH_DEPTHF, 28, 28, 1e-9f);
+    for (int i = 0; i < 28 * 28; i++) want[i] = at(run_picture(&r, 0), i % 28, i / 28);
+    run_close(&r);
+    snprintf(journal, sizeof journal, "/tmp/ph-depth-%d", (int) getpid());
+    r.par = (struct ph_graph_params){ .journal = journal };
+    run_open(&r,
+             with("pattern bars size=80x60 fps=10 -> depth side=45 %s -> live", "tiny-da3"));
+    run_until(&r, 0.1);
+    check_map(r.frames[1], PH_DEPTHF, 56, 42, 1e-9f);
+    run_close(&r);
+    keep_another_size(journal, "3670058", "1835036"); // width << 16 | height
+    if (ph_replay(journal, &par, &fault) < 0) TEST_FAIL("%s", fault.message);
+    unlink(journal);
+    CHECK_INT(r.count, >=, 1);
+    check_map(r.frames[0], PH_DEPTHF, 28, 28, 1e-9f);
+    for (int i = 0; i < 28 * 28; i++)
+        CHECK_NUM(at(run_picture(&r, 0), i % 28, i / 28), ==, want[i]);
+    run_forget(&r);
 }
 
 // --- live

@@ -152,7 +152,13 @@ static ph_err choose_size(struct ph_node *n, const struct ph_picture *in, uint64
     struct depth *p = ph_priv(n);
     struct ph_depth_size want = size_for(p, in, &p->by);
     int64_t kept = ph_node_replaying(n) ? ph_node_chance(n, "size", 0) : 0;
-    if (kept) want = (struct ph_depth_size){ (int) (kept >> 16), (int) (kept & 0xffff) };
+    if (kept) {
+        struct ph_depth_size had = { (int) (kept >> 16), (int) (kept & 0xffff) };
+        // run_model went straight to a size that still served in another one's place
+        if (had.width != want.width || had.height != want.height)
+            p->by = (struct ph_depth_size){ 0 };
+        want = had;
+    }
     ph_err ret;
     PH_TRY(ask(n, want, ph_node_offline(n)));
     PH_TRY(take_over(p, landed));
