@@ -414,7 +414,8 @@ static ph_err check_drive(const struct ph_room *room, const char *node,
 {
     struct ph_ast *ast = NULL;
     char *text = ph_ast_print(room->ast);
-    ph_err ret = text ? ph_ast_parse(&ast, text, ph_nodes(), fault) : PH_ENOMEM;
+    ph_err ret = text ? ph_ast_parse(&ast, text, ph_nodes(), fault)
+                      : ph_fail(fault, PH_ENOMEM, v->param, "out of memory");
     free(text);
     if (ret == PH_OK) ret = ph_drive_set(ast, ph_ast_find(ast, node), v->param, v->text, fault);
     ph_tree_free(ast);
@@ -424,7 +425,8 @@ static ph_err check_drive(const struct ph_room *room, const char *node,
 
 // Finds the parameter and replaces null by its default.
 static ph_err check_value(const struct ph_room *room, const struct ph_ast_node *n,
-                          struct ph_message_value *v, bool *setup, struct ph_fault *fault)
+                          struct ph_message_value *v, int when, bool *setup,
+                          struct ph_fault *fault)
 {
     const char *near = NULL;
     union ph_value value;
@@ -438,6 +440,9 @@ static ph_err check_value(const struct ph_room *room, const struct ph_ast_node *
         return check_drive(room, n->name, v, fault);
     }
     if (!v->text) v->text = ph_edit_default(p);
+    if (p->flags & PH_PARAM_SETUP && when != PH_AT_ONCE)
+        return ph_fail(fault, PH_EINVAL, v->param,
+                       "%s rebuilds the node, so it cannot wait for a beat", v->param);
     *setup = *setup || p->flags & PH_PARAM_SETUP;
     ph_err ret = ph_allow_value(&room->house->allow, n, p, v->text, fault);
     return ret < 0 ? ret : ph_param_parse(p, v->text, &value, fault);
@@ -451,7 +456,7 @@ static int check_values(const struct ph_room *room, struct ph_message *m, bool *
     const struct ph_ast_node *n = find_node(room, m->node, &faults[0]);
     if (!n) return 1;
     for (int i = 0; i < m->count; i++)
-        wrong += check_value(room, n, &m->values[i], setup, &faults[wrong]) < 0;
+        wrong += check_value(room, n, &m->values[i], m->at, setup, &faults[wrong]) < 0;
     return wrong;
 }
 

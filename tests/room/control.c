@@ -157,6 +157,28 @@ TEST(one_wrong_value_refuses_all_and_each_wrong_one_is_named)
     house_stop(&h);
 }
 
+TEST(a_setting_that_rebuilds_its_node_cannot_wait_and_refuses_what_could)
+{
+    struct house h;
+    struct client c;
+    NEED("text");
+    house_start(&h,
+                "pattern solid color=black size=160x120 fps=30 => text \"x\" => jpeg -> live",
+                NULL);
+    watch(&h, &c, "/ws/stream");
+    ws_send_text(&c, "{\"type\":\"set\",\"id\":1,\"node\":\"text\",\"at\":\"bar\",\"values\":{"
+                     "\"text\":\"changed\",\"font\":\"serif\"}}");
+    struct message m = wait_text(&c, "\"error\"");
+    CHECK_HAS(m.data, "\"field\":\"font\"");
+    CHECK_HAS(m.data, "rebuilds the node, so it cannot wait for a beat");
+    message_free(&m);
+    struct ph_json_doc *doc = get_json(&h, "/api/v1/rooms/demo/params");
+    CHECK(!strstr(answer, "changed") && !strstr(answer, "\"serif\""));
+    ph_json_free(&doc);
+    client_close(&c);
+    house_stop(&h);
+}
+
 TEST(bad_messages_are_answered_and_the_connection_stays)
 {
     struct house h;
