@@ -318,6 +318,7 @@ static void update_params(struct build *b, int i)
     for (const struct ph_param *p = now->info->params; p && p->name; p++) {
         const char *text = param_text(now, p), *old = param_text(was, p);
         if (same_text(text, old)) continue;
+        ph_node_outdate(b->nodes[i], p);
         ph_node_store(b->nodes[i], p, text); // NULL = its default
     }
 }

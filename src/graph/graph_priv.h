@@ -203,8 +203,12 @@ bool ph_node_is_unread(const struct ph_node *n); // links lead on, and all their
 bool ph_port_ended(const struct node_port *p);
 void ph_node_take_controls(struct ph_node *n, bool all); // all: those that wait for a beat, too
 void ph_node_drop_controls(struct ph_node *n);           // acknowledges what can no longer land
-// A control without param and cut.chunks < 0 changes nothing: it only marks the next frame.
+// A control without param and cut.chunks < 0 changes nothing: it only marks the next frame. One
+// with a param outdates what waits for a beat to change the same.
 ph_err ph_node_post(struct ph_node *n, struct control c, const char *text); // thread: ctl
+// The last write wins: what still waits for a beat to change p is acknowledged with the next frame
+// and changes nothing.                                                               thread: any
+void ph_node_outdate(struct ph_node *n, const struct ph_param *p);
 // text NULL = the default. Lanes are parked.
 ph_err ph_node_store(struct ph_node *n, const struct ph_param *p, const char *text);
 union ph_value ph_node_value(const struct ph_node *n, const struct ph_param *p);

@@ -317,6 +317,26 @@ void ph_node_put(struct ph_node *n, const struct ph_param *p, union ph_value v)
     n->dirty = true;
 }
 
+// With the lock held. Those that are due already land before what comes now anyway.
+static void outdate(struct ph_node *n, const struct ph_param *p)
+{
+    for (struct control *c = n->pending; c; c = c->next) {
+        if (c->param != p || c->every <= 0) continue;
+        c->param = NULL;
+        c->cut.chunks = -1;
+        c->every = 0;
+        atomic_fetch_sub(&n->graph->waiting, 1);
+    }
+    atomic_fetch_add(&n->graph->control_seq, 1); // else no lane looks for what waits no more
+}
+
+void ph_node_outdate(struct ph_node *n, const struct ph_param *p)
+{
+    pthread_mutex_lock(&n->graph->control_lock);
+    outdate(n, p);
+    pthread_mutex_unlock(&n->graph->control_lock);
+}
+
 ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
 {
     struct ph_graph *g = n->graph;
@@ -328,6 +348,7 @@ ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
     }
     if (!copy) return PH_ENOMEM;
     pthread_mutex_lock(&g->control_lock);
+    if (c.param) outdate(n, c.param);
     *n->pending_tail = copy;
     n->pending_tail = &copy->next;
     atomic_fetch_add(&g->control_seq, 1);

@@ -479,6 +479,53 @@ TEST(a_change_waits_for_its_beat_bar_or_two_bars)
     ph_graph_destroy(&g);
 }
 
+TEST(the_last_write_wins_over_one_that_waits)
+{
+    struct ph_graph *g = make(BASE, PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS); // beat 1.1
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_set_at(g, 2, "a", "whole", "3", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_set(g, 3, "a", "amount", "5", NULL));
+    ph_graph_step(g, 2 * SECOND);
+    CHECK(last() == 5 && acked(1) && acked(3) && !acked(2));
+    ph_graph_step(g, 5 * SECOND);
+    CHECK(last() == 8 && acked(2)); // what was not written again has landed
+    char *text = ph_graph_text(g);
+    CHECK_HAS(text, "amount=5");
+    free(text);
+    ph_graph_destroy(&g);
+}
+
+TEST(of_two_that_wait_the_last_lands_at_its_own_time)
+{
+    struct ph_graph *g = make(BASE, PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_2_BARS, NULL));
+    CHECK_OK(ph_graph_set_at(g, 2, "a", "amount", "5", PH_AT_BAR, NULL));
+    ph_graph_step(g, 2 * SECOND);
+    CHECK(last() == 0 && acked(1) && !acked(2));
+    ph_graph_step(g, 4 * SECOND);
+    CHECK(last() == 5 && acked(2));
+    ph_graph_step(g, 9 * SECOND);
+    CHECK(last() == 5);
+    ph_graph_destroy(&g);
+}
+
+TEST(an_edit_of_the_text_wins_over_a_change_that_waits)
+{
+    struct ph_graph *g = make(BASE, PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_set_at(g, 2, "a", "whole", "3", PH_AT_BAR, NULL));
+    CHECK_OK(
+        ph_graph_edit(g, 3, "d: drums; count -> a: add amount=5 whole=3 => s: sink\n", NULL));
+    ph_graph_step(g, 2 * SECOND);
+    CHECK(last() == 5 && acked(1) && !acked(2));
+    ph_graph_step(g, 5 * SECOND);
+    CHECK(last() == 8 && acked(2));
+    ph_graph_destroy(&g);
+}
+
 TEST(without_a_tempo_a_change_lands_at_once)
 {
     struct ph_graph *g = make("d: drums bpm=0; count -> a: add -> sink", PH_STEPPED, 0);
