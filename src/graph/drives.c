@@ -95,17 +95,9 @@ static int signals_port(const struct ph_node_info *info)
     return -1;
 }
 
-// The number of the drive link from there to the driven node, made when there is none.
-static int slot_of(const struct naming *na, int from)
+static ph_err add_link(const struct naming *na, int from, struct ph_fault *fault)
 {
     struct ph_ast *ast = na->ast;
-    int slot = 0;
-    for (int i = 0; i < ast->link_count; i++) {
-        const struct ph_ast_link *l = &ast->links[i];
-        if (!l->drive || l->to != na->node) continue;
-        if (l->from == from) return slot;
-        slot++;
-    }
     struct ph_ast_link l = { .from = from,
                              .to = na->node,
                              .from_port = signals_port(ast->nodes[from].info),
@@ -116,7 +108,29 @@ static int slot_of(const struct naming *na, int from)
                              .drive = true,
                              .line = ast->nodes[na->node].line,
                              .column = ast->nodes[na->node].column };
-    return ph_append(ast, ast->links, ast->link_count, l) ? slot : -1;
+    return ph_append(ast, ast->links, ast->link_count, l)
+               ? PH_OK
+               : ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
+}
+
+// The number of the drive link from there to the driven node, made when there is none.
+static ph_err slot_of(const struct naming *na, int from, int *slot, struct ph_fault *fault)
+{
+    const struct ph_ast *ast = na->ast;
+    int links = 0;
+    *slot = 0;
+    for (int i = 0; i < ast->link_count; i++) {
+        const struct ph_ast_link *l = &ast->links[i];
+        links += l->drive;
+        if (!l->drive || l->to != na->node) continue;
+        if (l->from == from) return PH_OK;
+        ++*slot;
+    }
+    if (links < PH_MAX_DRIVE_LINKS) return add_link(na, from, fault);
+    return ph_fail(fault, PH_EINVAL, "graph",
+                   "a graph has at most %d links that bring signals to what they drive; %s to "
+                   "%s is one more (what counts beats hears every node with signals)",
+                   PH_MAX_DRIVE_LINKS, ast->nodes[from].name, ast->nodes[na->node].name);
 }
 
 static ph_err wrong_signal(const struct ph_ast_node *n, const char *name,
@@ -153,8 +167,7 @@ static ph_err take_slot(const struct naming *na, int from, int *slot, struct ph_
     if (from == na->node)
         return ph_fail(fault, PH_EINVAL, "graph", "%s cannot be driven by its own signals",
                        na->ast->nodes[from].name);
-    *slot = slot_of(na, from);
-    return *slot < 0 ? ph_fail(fault, PH_ENOMEM, "graph", "out of memory") : PH_OK;
+    return slot_of(na, from, slot, fault);
 }
 
 static ph_err named_signal(const struct naming *na, const char *node, const char *name,
@@ -246,30 +259,50 @@ static ph_err find_param(const struct ph_ast_node *n, const char *name,
                    near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 }
 
-static bool leads_to(const struct ph_ast *ast, int from, int to, bool seen[PH_MAX_NODES])
+struct ways {
+    bool next[PH_MAX_NODES][PH_MAX_NODES]; // a link leads from the first to the second
+    bool behind[PH_MAX_NODES];             // of where the walk began, which counts
+};
+
+static void walk(struct ways *w, int count, int node)
 {
-    if (from == to) return true;
-    if (seen[from]) return false;
-    seen[from] = true;
+    w->behind[node] = true;
+    for (int i = 0; i < count; i++)
+        if (w->next[node][i] && !w->behind[i]) walk(w, count, i);
+}
+
+static ph_err find_behind(struct ph_ast *ast, int node, struct ways **out,
+                          struct ph_fault *fault)
+{
+    struct ways *w = *out = ph_new(ast, struct ways, 1);
+    if (!w) return ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
     for (int i = 0; i < ast->link_count; i++)
-        if (ast->links[i].from == from && leads_to(ast, ast->links[i].to, to, seen))
-            return true;
+        w->next[ast->links[i].from][ast->links[i].to] = true;
+    walk(w, ast->node_count, node);
+    return PH_OK;
+}
+
+static bool hears_beats(const struct naming *na)
+{
+    for (int i = 0; i < na->ast->drive_count; i++)
+        if (na->ast->drives[i].node == na->node && na->ast->drives[i].expr.beat) return true;
     return false;
 }
 
 // Whoever counts beats hears every node that has signals and lies not behind it: which of them
-// knows a tempo is only known while it runs.
+// knows a tempo is only known while it runs. A second drive of a node finds all links there: only
+// drives add any by now, and one that put more behind the node would close a loop.
 static ph_err hear_beats(const struct naming *na, struct ph_fault *fault)
 {
     int slot;
-    for (int i = 0; i < na->ast->node_count; i++) {
-        bool seen[PH_MAX_NODES] = { 0 };
-        if (!signals_of(&na->ast->nodes[i])->name || leads_to(na->ast, na->node, i, seen))
-            continue;
-        ph_err ret = take_slot(na, i, &slot, fault);
-        if (ret < 0) return ret;
-    }
-    return PH_OK;
+    struct ways *w;
+    if (hears_beats(na)) return PH_OK;
+    ph_err ret = find_behind(na->ast, na->node, &w, fault);
+    for (int i = 0; i < na->ast->node_count && ret == PH_OK; i++)
+        if (signals_of(&na->ast->nodes[i])->name && !w->behind[i])
+            ret = take_slot(na, i, &slot, fault);
+    ph_tree_free(w);
+    return ret;
 }
 
 ph_err ph_drive_add(struct ph_ast *ast, const struct ph_drive_line *line, const char **at,
@@ -295,8 +328,9 @@ ph_err ph_drive_add(struct ph_ast *ast, const struct ph_drive_line *line, const 
         ph_expr_compile(&d.expr, ast, line->expr, (size_t) line->expr_len,
                         &(struct ph_expr_names){ signal, nearest_signal, &na }, &wrong, fault);
     *at = line->expr + wrong;
-    if (ret >= 0 && d.expr.beat) ret = hear_beats(&na, fault);
     if (ret < 0) return ret;
+    *at = line->expr;
+    if (d.expr.beat && (ret = hear_beats(&na, fault)) < 0) return ret;
     d.text = tidy(ast, line->expr, line->expr_len);
     if (!d.text || !ph_append(ast, ast->drives, ast->drive_count, d))
         return ph_fail(fault, PH_ENOMEM, "graph", "out of memory");

@@ -54,8 +54,9 @@ struct ph_ast {
     int *order; // nodes in topological order, ties in order of the text
 };
 
-#define PH_MAX_NODES  256
-#define PH_MAX_DRIVES 256
+#define PH_MAX_NODES       256
+#define PH_MAX_DRIVES      256
+#define PH_MAX_DRIVE_LINKS 1024
 
 ph_err ph_ast_parse(struct ph_ast **out, const char *text,
                     const struct ph_node_info *const *types, struct ph_fault *fault);

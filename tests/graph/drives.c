@@ -117,6 +117,32 @@ TEST(length_and_depth_are_bounded)
     CHECK_HAS(fault.message, "characters");
 }
 
+// Whoever counts beats hears every node with signals: few bytes could ask for very many links.
+static char *many(int drums, int driven)
+{
+    static char text[1 << 14];
+    int n = 0;
+    for (int i = 0; i < drums; i++)
+        n += snprintf(text + n, sizeof text - (size_t) n, "d%d: drums\n", i);
+    n += snprintf(text + n, sizeof text - (size_t) n, "count");
+    for (int i = 0; i < driven; i++)
+        n += snprintf(text + n, sizeof text - (size_t) n, " -> a%d: add", i);
+    n += snprintf(text + n, sizeof text - (size_t) n, " -> sink\n");
+    for (int i = 0; i < driven; i++)
+        n += snprintf(text + n, sizeof text - (size_t) n,
+                      "a%d.amount <- beat; a%d.whole <- bar\n", i, i);
+    return text;
+}
+
+TEST(links_that_bring_signals_are_bounded)
+{
+    struct ph_ast *ast = parse(many(32, 32));
+    CHECK_INT(ast->link_count, ==, 33 + 1024);
+    ph_tree_free(ast);
+    refuse(many(32, 33), 32 + 1 + 33, 15, "at most 1024 links that bring signals");
+    refuse(many(33, 32), 33 + 1 + 32, 15, "d1 to a31 is one more");
+}
+
 // --- expressions alone
 
 static struct ph_ast *compiled;
