@@ -3,6 +3,7 @@
 // the whole loop painted by a diffuser.
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "golden_paint.h"
@@ -67,6 +68,18 @@ static void take_stored_table(struct run *r)
     }
 }
 
+// A row of noise a slot. A run that is no batch has one row for all.
+static float *noise_rows(const struct run *r)
+{
+    const struct ph_tensor *t = golden_tensor(r->f, "in.init_noise");
+    const float *from = golden_floats(r->c, t).data;
+    float *rows = malloc((size_t) (r->n * r->len) * sizeof *rows);
+    for (int i = 0; rows && i < r->n; i++)
+        memcpy(rows + i * r->len, from + i % t->dim[0] * r->len,
+               (size_t) r->len * sizeof *rows);
+    return rows;
+}
+
 static ph_err make_batch(struct run *r, struct ph_fault *fault)
 {
     static const char *const modes[] = { "none", "full", "self", "initialize" };
@@ -76,7 +89,9 @@ static ph_err make_batch(struct run *r, struct ph_fault *fault)
     struct ph_schedule *schedule;
     struct ph_sampler_params chosen = { .index = r->index, .chosen = r->n };
     struct ph_batch_params par = { .slots = r->n };
-    ph_err ret;
+    float *noise = noise_rows(r);
+    ph_err ret = noise ? PH_OK : PH_ENOMEM;
+    if (ret < 0) return ret;
     PH_TRY(ph_json_parse(&doc, config, sizeof config - 1, 0, fault));
     PH_TRY(ph_schedule_create(r->c->mem, ph_json_root(doc), PH_SAMPLER_LCM, &schedule, fault));
     PH_TRY(ph_sampler_create(schedule, &chosen, &r->s, fault));
@@ -87,10 +102,10 @@ static ph_err make_batch(struct run *r, struct ph_fault *fault)
     par.scale = (float) ph_json_double(ph_json_get(r->about, "g"), 0);
     par.delta = (float) ph_json_double(ph_json_get(r->about, "delta"), 0);
     par.no_noise = !ph_json_bool(ph_json_get(r->about, "add_noise"), true);
-    float *noise = floats(r, "in.init_noise");
     PH_TRY(ph_batch_create(&r->b, r->n, r->len, noise, &par, fault));
     r->b->filled = true; // upstream starts with an empty buffer and no stock noise
 fail:
+    free(noise);
     ph_json_free(&doc);
     return ret;
 }
