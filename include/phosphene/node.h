@@ -105,6 +105,8 @@ PH_API bool ph_node_stopping(const struct ph_node *n);
 PH_API int64_t ph_node_now_ns(const struct ph_node *n);
 // True when frames need not be in time: the graph runs offline or on a virtual clock.
 PH_API bool ph_node_offline(const struct ph_node *n);
+// True when the graph runs offline: what does not come out of files will not come.
+PH_API bool ph_node_rendering(const struct ph_node *n);
 // True when a journal is replayed: what was pushed from outside comes from it, so a device or a
 // network is not to be opened.
 PH_API bool ph_node_replaying(const struct ph_node *n);

@@ -266,6 +266,10 @@ static ph_err check(const struct ph_song_source *source, const struct ph_song_pa
     if (hop && (hop < 64 || hop > 512 || hop % 64))
         return ph_fail(fault, PH_EINVAL, "hop", "a hop is a multiple of 64 up to 512, not %d",
                        hop);
+    if (rate != 0 && 8 * rate / (hop ? hop : 512) > 8192)
+        return ph_fail(fault, PH_EINVAL, "hop",
+                       "at %g Hz the tempo needs a larger hop than %d: resample to 22050 Hz",
+                       rate, hop ? hop : 512);
     if (source->samples < 1)
         return ph_fail(fault, PH_EINVAL, "samples", "there is no sound: 0 samples");
     return PH_OK;

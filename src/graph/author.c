@@ -47,6 +47,11 @@ bool ph_node_offline(const struct ph_node *n)
     return n->graph->par.mode != PH_LIVE;
 }
 
+bool ph_node_rendering(const struct ph_node *n)
+{
+    return n->graph->par.mode == PH_OFFLINE;
+}
+
 bool ph_node_replaying(const struct ph_node *n)
 {
     return n->graph->replaying;

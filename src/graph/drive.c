@@ -209,9 +209,10 @@ static int64_t lead_ns(struct ph_node *n, const struct ph_frame *signals, int64_
                        int64_t capture_ns)
 {
     struct ph_graph *g = n->graph;
-    if (g->par.mode != PH_LIVE && !g->replay) return pts_ns - signals->pts_ns;
-    int64_t late = atomic_load_explicit(&g->latency_ns, RELAXED);
-    return ph_node_chance(n, "lead", capture_ns - signals->capture_ns + late);
+    int64_t lead = pts_ns - signals->pts_ns;
+    if (g->par.mode == PH_LIVE)
+        lead = capture_ns - signals->capture_ns + atomic_load_explicit(&g->latency_ns, RELAXED);
+    return ph_node_chance(n, "lead", lead);
 }
 
 // Where the music is: said by the first node of the text that knows. While nobody does it goes on as it last went,

@@ -117,6 +117,9 @@ static void set_policy(struct build *b, int i)
     link->drop = offline ? PH_DROP_BLOCK : l->drop;
     link->depth = b->g->par.mode == PH_OFFLINE && l->depth < 4 ? 4 : l->depth;
     if (hold && offline) link->depth = 256;
+    // Signals are small and may run ten minutes ahead of the pictures that they drive: a lane that
+    // waited for room here might be the very one that those pictures come from.
+    if (l->drive && offline) link->depth = 1 << 16;
 }
 
 static bool has_external(const struct ph_node_info *info)

@@ -109,3 +109,14 @@ TEST(patterns_mean_addresses)
     for (int i = 0; i < 150; i++) strcat(address, "a");
     CHECK(!ph_osc_match(pattern, address));
 }
+
+// Few tries, however a stranger nests what stands for anything: this returns.
+TEST(hostile_patterns_give_up)
+{
+    char pattern[8192] = "/{,,,,,,,,,,,,,,,,,,,,}{,,,,,,,,,,,,,,,,,,,,}{", *at;
+    for (at = pattern + strlen(pattern); at < pattern + 200; at += 2) memcpy(at, "x,", 2);
+    strcpy(at, "y}");
+    for (int i = 0; i < 100; i++) CHECK(!ph_osc_match(pattern, "/phosphene/1"));
+    memset(pattern, '*', sizeof pattern - 1); // longer than any address
+    CHECK(!ph_osc_match(pattern, "/phosphene/1"));
+}

@@ -292,6 +292,15 @@ TEST(sixteen_bits_give_the_depth_back)
             }
         }
     }
+    // a wall: all at one depth, and all of it there
+    for (int i = 0; i < W * H; i++)
+        ((float *) (void *) (f->picture.data[0] + i / W * f->picture.stride[0]))[i % W] = 2;
+    size_t wall = ph_depth16_pack(p, out, room, &f->picture, &lens, 16, NULL, 0);
+    uLongf flat = sizeof bytes;
+    CHECK_INT(uncompress(bytes, &flat, out + PH_DEPTH16_HEAD, wall - PH_DEPTH16_HEAD), ==,
+              Z_OK);
+    CHECK_INT((bytes[0] | bytes[W * H] << 8), ==, 1);
+    CHECK_NUM(fabs((double) (f32_at(out + 16) + f32_at(out + 20) - 2)), <, 1e-6);
     for (int y = 0; y < H; y++) memset(f->picture.data[0] + y * f->picture.stride[0], 0, W * 4);
     CHECK_INT(ph_depth16_pack(p, out, room, &f->picture, &lens, 13, NULL, 0), >, 0);
     free(out);

@@ -57,7 +57,7 @@ static const struct ph_node_info clicks_info = {
                                    PH_INT(struct clicks, channels, 1, 8, .def = "2"),
                                    PH_INT(struct clicks, piece, 1, 100000, .def = "1024"),
                                    PH_INT(struct clicks, second, 0, 1000000),
-                                   PH_FLOAT(struct clicks, gap_s, 0, 100),
+                                   PH_FLOAT(struct clicks, gap_s, -100, 100),
                                    { 0 } },
     .priv_size = sizeof(struct clicks),
     .process = clicks_process,
@@ -193,6 +193,18 @@ TEST(time_goes_on_over_a_hole_in_the_sound)
     for (int i = 1; i < got_count; i++) CHECK_INT(got[i].pts_ns, >, got[i - 1].pts_ns);
     CHECK_NUM((double) got[got_count - 1].pts_ns * 1e-9, >=, 24.8);
     check_beats(22);
+    run_close(&r);
+}
+
+TEST(another_film_begins_its_time_anew)
+{
+    open_graph("clicks gap_s=-10 -> listen -> keep"); // after 10 s it is 0 s again
+    run_until(&r, 20);
+    int back = 0;
+    for (int i = 1; i < got_count; i++) back += got[i].pts_ns < got[i - 1].pts_ns;
+    CHECK_INT(back, ==, 1);
+    CHECK_NUM(fabs((double) got[got_count - 1].pts_ns * 1e-9 - 10), <, 0.2);
+    CHECK_NUM(fabs(got[got_count - 1].beat.bpm - 120), <=, 1.5);
     run_close(&r);
 }
 

@@ -155,6 +155,8 @@ static bool in_set(const char *p, char c, const char **end)
     return found != not ;
 }
 
+#define LONGEST_PATTERN 255
+
 // Patterns nest nothing, so the number of ways is bounded by `fuel`: hostile ones give up.
 static bool match(const char *p, const char *a, int *fuel);
 
@@ -164,6 +166,7 @@ static bool match_words(const char *p, const char *a, int *fuel)
     if (!end) return false;
     for (const char *word = p + 1; word <= end;) {
         size_t n = strcspn(word, ",}");
+        if (--*fuel < 0) return false;
         if (!strncmp(word, a, n) && match(end + 1, a + n, fuel)) return true;
         word += n + 1;
     }
@@ -197,7 +200,8 @@ static bool match(const char *p, const char *a, int *fuel)
 
 bool ph_osc_match(const char *pattern, const char *address)
 {
-    int fuel = 20000;
+    if (strlen(pattern) > LONGEST_PATTERN) return false;
+    int fuel = 5000;
     return match(pattern, address, &fuel);
 }
 

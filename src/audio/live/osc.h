@@ -28,7 +28,7 @@ ph_err ph_osc_read(const void *packet, size_t size,
                    void (*got)(void *opaque, const struct ph_osc_message *m), void *opaque);
 
 // True when the pattern of a message (? * [a-z] [!a-z] {foo,bar}; none of them crosses a '/')
-// means the address.
+// means the address. A pattern of more than 255 bytes, or one that takes too many tries, means none.
 bool ph_osc_match(const char *pattern, const char *address);
 
 // A packet that is being written; zeroed is empty.

@@ -81,7 +81,7 @@ void ph_pulse_reset(struct ph_pulse *p)
 {
     p->tick = 0;
     memset(p->onset, 0, sizeof p->onset);
-    p->mean = p->top = p->activity = 0;
+    p->mean = p->top = p->activity = p->widened = 0;
     spread(p);
 }
 

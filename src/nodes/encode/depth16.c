@@ -56,15 +56,16 @@ static struct span span_of(const struct ph_picture *map)
 }
 
 // Nearly equal bytes side by side are what zlib is good at.
-static void differences(uint8_t *low, uint8_t *high, const struct ph_picture *map, float bias,
-                        float inverse)
+static void differences(uint8_t *low, uint8_t *high, const struct ph_picture *map, float near,
+                        float inverse, float most)
 {
     size_t at = 0;
     for (int y = 0; y < map->height; y++) {
         uint16_t left = 0;
         const float *row = row_of(map, y);
         for (int x = 0; x < map->width; x++, at++) {
-            uint16_t q = there(row[x]) ? (uint16_t) ((row[x] - bias) * inverse + 0.5f) : 0;
+            float v = (row[x] - near) * inverse + 1.5f; // 1 is the nearest, 0 is nothing
+            uint16_t q = there(row[x]) ? (uint16_t) (v < most ? v : most) : 0;
             uint16_t d = (uint16_t) (q - left);
             low[at] = (uint8_t) d;
             high[at] = (uint8_t) (d >> 8);
@@ -150,7 +151,6 @@ size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
     size_t n = (size_t) map->width * (size_t) map->height;
     if (!need_work(p, 2 * n)) return 0;
     struct span s = span_of(map);
-    // value 1 is the nearest, so that 0 is free for nothing
     float scale = fmaxf(s.far - s.near, 1e-6f) / (float) ((1 << bits) - 2);
     float bias = s.near - scale;
     const float head[8] = {
@@ -160,7 +160,7 @@ size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
     for (int i = 0; i < 8; i++) put_f32(out + 4 * i, head[i]);
     put_u32(out + 32, (uint32_t) jpeg_bytes);
     if (jpeg_bytes) memcpy(out + PH_DEPTH16_HEAD, jpeg, jpeg_bytes);
-    differences(p->work, p->work + n, map, bias, 1 / scale);
+    differences(p->work, p->work + n, map, s.near, 1 / scale, (float) ((1 << bits) - 1));
     size_t begin = PH_DEPTH16_HEAD + jpeg_bytes;
     size_t size = squeeze(p, out + begin, capacity - begin, 2 * n, &packing);
     put_u32(out + 36, packing);

@@ -68,9 +68,11 @@ size_t ph_cloud_pack(uint8_t *out, const struct ph_points *points, const char *t
 static int64_t time_us(struct ph_node *n, const struct ph_frame *f)
 {
     struct timespec now;
-    if (ph_node_offline(n) && !ph_node_replaying(n)) return f->pts_ns / 1000;
-    clock_gettime(CLOCK_REALTIME, &now);
-    int64_t ns = now.tv_sec * PH_SECOND_NS + now.tv_nsec - (ph_node_now_ns(n) - f->capture_ns);
+    int64_t ns = f->pts_ns;
+    if (!ph_node_offline(n)) {
+        clock_gettime(CLOCK_REALTIME, &now);
+        ns = now.tv_sec * PH_SECOND_NS + now.tv_nsec - (ph_node_now_ns(n) - f->capture_ns);
+    }
     return ph_node_chance(n, "time", ns / 1000);
 }
 

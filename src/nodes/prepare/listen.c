@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define DRIFT    0.02 // part of a difference of clocks that is made up for at once
 #define BREAK_NS (PH_SECOND_NS / 10) // a difference that is a break in the sound
@@ -66,7 +67,9 @@ static double seconds(int64_t ns)
 
 static int64_t expected_ns(const struct listen *p)
 {
-    return p->base_ns + p->samples * PH_SECOND_NS / ph_hear_rate(p->hear);
+    int64_t rate = ph_hear_rate(p->hear); // whole seconds apart: a show may last for weeks
+    return p->base_ns + p->samples / rate * PH_SECOND_NS +
+           p->samples % rate * PH_SECOND_NS / rate;
 }
 
 // The rate may change in mid-stream; what has been learnt about the music stays.
@@ -86,6 +89,14 @@ static ph_err prepare(struct ph_node *n, struct listen *p, const struct ph_frame
     return ret;
 }
 
+// Another film or device has taken the place of the last one, and its time begins at 0.
+static void begin_again(struct listen *p, int64_t pts_ns)
+{
+    p->newest_ns = pts_ns - PH_SECOND_NS;
+    p->tempo.now_s = seconds(pts_ns);
+    memset(&p->taps, 0, sizeof p->taps);
+}
+
 // Samples are counted, and their pts corrects the count: clocks of devices drift.
 static void date(struct listen *p, const struct ph_frame *f)
 {
@@ -96,6 +107,7 @@ static void date(struct listen *p, const struct ph_frame *f)
             return;
         }
         if (fabs(seconds(off)) > FORGET_S) ph_pulse_reset(p->pulse);
+        if (off < 0) begin_again(p, f->pts_ns);
     }
     if (p->started) ph_hear_reset(p->hear);
     p->base_ns = f->pts_ns;

@@ -22,6 +22,10 @@ ph_err ph_bytes_start(struct ph_bytes *b, struct ph_node *n,
     b->opaque = opaque;
     ph_node_external(n, 0, ph_node_offline(n) ? PH_DROP_BLOCK : PH_DROP_OLDEST, WAITING);
     if (ph_node_replaying(n)) return PH_OK;
+    if (ph_node_rendering(n)) { // nobody turns a fader while a film is made
+        ph_node_push_eof(n, 0);
+        return PH_OK;
+    }
     if (pthread_create(&b->thread, NULL, bytes_main, b)) return PH_ENOMEM;
     snprintf(name, sizeof name, "ph:%.12s", ph_node_name(n));
     pthread_setname_np(b->thread, name);
