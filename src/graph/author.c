@@ -238,6 +238,10 @@ static void advance_hold(struct ph_node *n, struct ph_link *l)
     bool offline = g->par.mode == PH_OFFLINE && !g->replay; // a replay does as the live run did
     bool by_pts = offline || (l->queue && l->drop == PH_DROP_BLOCK);
     bool wait = offline && l->queue;
+    // The journal knows in which run of the lane something came, and no more: a node that runs twice
+    // in one must see the same both times.
+    if (g->par.mode == PH_LIVE && l->queue && l->held_pass == n->lane->pass) return;
+    l->held_pass = n->lane->pass;
     for (;;) {
         struct link_item item;
         // ids and times rise along a link: what comes later is of a later time

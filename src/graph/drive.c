@@ -209,10 +209,14 @@ static int64_t lead_ns(struct ph_node *n, const struct ph_frame *signals, int64_
                        int64_t capture_ns)
 {
     struct ph_graph *g = n->graph;
-    int64_t lead = pts_ns - signals->pts_ns;
-    if (g->par.mode == PH_LIVE)
-        lead = capture_ns - signals->capture_ns + atomic_load_explicit(&g->latency_ns, RELAXED);
-    return ph_node_chance(n, "lead", lead);
+    if (g->par.mode != PH_LIVE) return ph_node_chance(n, "lead", pts_ns - signals->pts_ns);
+    struct drives *all = n->drives; // what the journal keeps, it keeps once a run of the lane
+    if (all->lead_pass != n->lane->pass) {
+        int64_t late = atomic_load_explicit(&g->latency_ns, RELAXED);
+        all->lead_ns = ph_node_chance(n, "lead", capture_ns - signals->capture_ns + late);
+    }
+    all->lead_pass = n->lane->pass;
+    return all->lead_ns;
 }
 
 // Where the music is: said by the first node of the text that knows. While nobody does it goes on as it last went,

@@ -61,6 +61,7 @@ struct ph_link {
     // the consumer's, touched by its lane only
     struct link_item inbox; // taken for this run
     struct ph_frame *held;  // HOLD ports: what they show
+    uint64_t held_pass;     // … since this pass of its lane: live, one frame a pass
     uint64_t last_seq;      // of the last item taken
     struct needs *needs;    // replay.c: which numbers are wanted; NULL = all
     int index;              // in graph.links
@@ -227,6 +228,8 @@ struct drive {
 };
 
 struct drives {
+    uint64_t lead_pass; // lead_ns is of this pass of the lane
+    int64_t lead_ns;
     struct drive *of;
     int count;
     bool counts; // one of them counts beats
@@ -295,6 +298,7 @@ struct ph_lane {
 
     // lane
     int64_t now_ns; // when this run began
+    uint64_t pass;  // counts runs, also those in which nothing was done
     uint32_t epoch; // as this lane has seen it
     _Atomic uint64_t run;
     int64_t work_ns;       // ph_node_work in this run

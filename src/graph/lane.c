@@ -239,6 +239,7 @@ void ph_lane_run(struct ph_lane *lane)
     struct ph_graph *g = lane->graph;
     bool did = false;
     lane->now_ns = ph_graph_now_ns(g);
+    lane->pass++;
     lane->work_ns = 0;
     end_unread(lane);
     bool work = begin_run(lane);
