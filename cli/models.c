@@ -171,6 +171,12 @@ static void on_issue(void *arg, const struct ph_tensor_issue *issue)
     say_issue(arg, issue->name, issue->message);
 }
 
+static bool was_told(void *arg)
+{
+    (void) arg;
+    return cli_signal != 0;
+}
+
 static int check_module(void *arg, const char *name, const char *path)
 {
     struct report *r = arg;
@@ -185,8 +191,9 @@ static int check_module(void *arg, const char *name, const char *path)
     for (int p = 0; p < PH_MODULE_PARTS; p++) {
         if (!is_first_set(m, p)) continue;
         r->tensors += ph_weights_count(m->weights[p]);
-        if (ph_weights_check_finite(m->weights[p], &fault) < 0)
-            say_issue(r, fault.field, fault.message);
+        ph_err ret =
+            ph_weights_check_finite(m->weights[p], (struct ph_stop){ was_told, NULL }, &fault);
+        if (ret < 0 && ret != PH_ESTOPPED) say_issue(r, fault.field, fault.message);
     }
     ph_module_close(&m);
     return cli_signal ? cli_exit_of_signal() : CLI_OK;

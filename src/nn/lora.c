@@ -221,7 +221,8 @@ static ph_err read_modules(struct reader *r)
     r->lora->modules = ph_new(r->lora, struct ph_lora_module, (size_t) count + 1);
     if (!entries || !r->lora->modules) return no_memory(r->fault);
     ph_err ret = parse_names(r, entries, count);
-    if (ret == PH_OK) ret = ph_weights_check_finite(r->lora->file, r->fault);
+    if (ret == PH_OK)
+        ret = ph_weights_check_finite(r->lora->file, (struct ph_stop){ 0 }, r->fault);
     if (ret == PH_OK) ret = find_config(r);
     for (int i = 0, n; ret == PH_OK && i < count; i += n) {
         for (n = 1; i + n < count && same_module(&entries[i], &entries[i + n]);) n++;

@@ -29,17 +29,13 @@ enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
 enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this machine
 
 enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
-// Asked between two steps, on the device's thread, or NULL: true ends what is under way with
-// PH_ESTOPPED.
-struct ph_stop {
-    bool (*asked)(void *arg);
-    void *arg; // outlives the plan
-};
 struct ph_plan_params {
     struct ph_device *device; // NULL = "cpu"
     enum ph_precision precision;
     int flags;
-    struct ph_stop stop; // of the making and of every run
+    // Of the making and of every run: asked between two steps, on the device's thread; its arg
+    // outlives the plan.
+    struct ph_stop stop;
 };
 struct ph_plan;
 // The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace.

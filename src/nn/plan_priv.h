@@ -94,11 +94,6 @@ struct ph_plan {
     double flops;
 };
 
-static inline bool ph_stop_asked(const struct ph_stop *s)
-{
-    return s->asked && s->asked(s->arg);
-}
-
 static inline ph_val ph_root(const struct ph_plan *plan, ph_val v)
 {
     while (plan->root[v] != v) v = plan->root[v];

@@ -419,9 +419,11 @@ ph_err ph_weight_check_finite(const struct ph_weight *weight, struct ph_fault *f
     return PH_OK;
 }
 
-ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_fault *fault)
+ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_stop stop,
+                               struct ph_fault *fault)
 {
     for (int i = 0; i < w->count; i++) {
+        if (ph_stop_asked(&stop)) return ph_fail(fault, PH_ESTOPPED, "", "stopped");
         ph_err ret = ph_weight_check_finite(&w->tensors[i], fault);
         if (ret < 0) return ret;
     }

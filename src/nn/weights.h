@@ -10,6 +10,17 @@
 
 struct ph_weights;
 
+// Asked from time to time by work that may be long; true ends it with PH_ESTOPPED. asked NULL =
+// never.
+struct ph_stop {
+    bool (*asked)(void *arg);
+    void *arg;
+};
+static inline bool ph_stop_asked(const struct ph_stop *s)
+{
+    return s->asked && s->asked(s->arg);
+}
+
 struct ph_weight {
     const char *name;
     const char *file; // that holds it, for messages
@@ -49,8 +60,10 @@ void ph_weight_forget(const struct ph_weight *weight);
 // to read much, such as a plan that packs, asks first. Files that are replaced by renaming, as
 // downloads and ph_weights_save do, stay what they were.                            thread: any
 ph_err ph_weights_check_unchanged(const struct ph_weights *w, struct ph_fault *fault);
-// PH_EFORMAT naming the tensor and the index of the first value that is not finite.
-ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_fault *fault);
+// PH_EFORMAT naming the tensor and the index of the first value that is not finite; reads
+// everything. PH_ESTOPPED between two tensors.
+ph_err ph_weights_check_finite(const struct ph_weights *w, struct ph_stop stop,
+                               struct ph_fault *fault);
 
 // Writes a safetensors file (tests, random weights for benchmarks, quantised copies). Tensors in
 // the order given; `data` may be NULL for tensors filled with seeded normal values of deviation

@@ -71,7 +71,7 @@ static void walk(const struct ph_weights *w)
         if (ph_weights_find(w, t->name) != t) abort();
         read_some(w, t);
     }
-    ph_weights_check_finite(w, NULL);
+    ph_weights_check_finite(w, (struct ph_stop){ 0 }, NULL);
     ph_weights_metadata(w, "format");
 }
 

@@ -327,9 +327,32 @@ static ph_err check_one(enum ph_dtype dtype, const void *value, int64_t at,
     if (value) memcpy(data + (size_t) at * size, value, size);
     CHECK_OK(ph_weights_save(in_folder("nan.safetensors"), &t, 1, 0, NULL));
     w = open_ok(in_folder("nan.safetensors"));
-    ph_err ret = ph_weights_check_finite(w, fault);
+    ph_err ret = ph_weights_check_finite(w, (struct ph_stop){ 0 }, fault);
     ph_weights_unref(&w);
     return ret;
+}
+
+static bool count_down(void *left)
+{
+    return --*(int *) left < 0;
+}
+
+TEST(looking_for_values_that_are_not_finite_can_be_stopped)
+{
+    static float data[4];
+    const struct ph_tensor tensor = { PH_F32, 1, { 4 }, data };
+    const struct ph_named_tensor t[] = { { "a", tensor }, { "b", tensor }, { "c", tensor } };
+    struct ph_fault fault = { 0 };
+    data[3] = NAN; // of the first already
+    CHECK_OK(ph_weights_save(in_folder("stop.safetensors"), t, 3, 0, NULL));
+    struct ph_weights *w = open_ok(in_folder("stop.safetensors"));
+    int left = 0;
+    CHECK_INT(ph_weights_check_finite(w, (struct ph_stop){ count_down, &left }, &fault), ==,
+              PH_ESTOPPED);
+    left = 1;
+    CHECK_INT(ph_weights_check_finite(w, (struct ph_stop){ count_down, &left }, &fault), ==,
+              PH_EFORMAT);
+    ph_weights_unref(&w);
 }
 
 TEST(a_value_that_is_not_finite_is_named_with_its_place)
@@ -600,7 +623,7 @@ TEST(the_reference_models_open_with_all_their_tensors)
         struct ph_weights *w = open_ok(golden(cases[i].path));
         CHECK(ph_weights_find(w, cases[i].tensor));
         if (cases[i].count) CHECK_INT(ph_weights_count(w), ==, cases[i].count);
-        CHECK_OK(ph_weights_check_finite(w, &fault));
+        CHECK_OK(ph_weights_check_finite(w, (struct ph_stop){ 0 }, &fault));
         for (int k = 1; k < ph_weights_count(w); k++)
             CHECK_INT(strcmp(ph_weights_at(w, k - 1)->name, ph_weights_at(w, k)->name), <, 0);
         ph_weights_unref(&w);

@@ -10,7 +10,7 @@
 static bool is_over(void *arg)
 {
     const struct ph_depther *d = arg;
-    return d->quit || (d->stop.asked && d->stop.asked(d->stop.arg));
+    return d->quit || ph_stop_asked(&d->stop);
 }
 
 static ph_err make(struct ph_depther *d, struct ph_depth_size size, struct ph_plan **out,
@@ -122,7 +122,8 @@ static ph_err open_model(struct ph_depther *d, const struct ph_depther_params *p
                        params->model, d->module->class->name));
     ph_module_close(&d->module);
     PH_TRY(ph_module_open(params->model, &d->module, fault));
-    PH_TRY(ph_weights_check_finite(d->module->weights[0], fault));
+    PH_TRY(
+        ph_weights_check_finite(d->module->weights[0], (struct ph_stop){ is_over, d }, fault));
     PH_TRY(ph_device_open(params->device, &d->device, fault));
     d->precision = params->precision;
 fail:
