@@ -170,6 +170,7 @@ static ph_err await_first(struct ph_node *n, struct ph_fault *fault)
         ph_node_problem(n, "preparing %s for %dx%d", p->name, p->wished_size.width,
                         p->wished_size.height);
     ph_err ret = ph_diffuser_settle(p->diffuser, fault);
+    if (ret == PH_ESTOPPED) return ret; // the graph ends: no problem
     if (ret < 0) {
         ph_node_landed(n, p->wished);
         ph_node_problem(n, "%s", fault->message);
