@@ -71,6 +71,7 @@ struct ph_packet {
     size_t size, capacity; // bytes
     bool key;              // decodable without earlier packets
     int width, height;
+    size_t extra; // of `size`: bytes at the end that only who asks for them is sent
 };
 
 // Pinhole camera that took a picture; fx 0 = unknown. The middle of pixel (u, v) is at

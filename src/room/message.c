@@ -194,6 +194,20 @@ static void add_codec(struct ph_message *m, enum ph_codec codec)
     if (m->codec_count < PH_MESSAGE_CODECS) m->codecs[m->codec_count++] = codec;
 }
 
+// Optional parts of messages; as with codecs, a newer client may know more of them.
+static ph_err read_parts(struct draft *d, const struct ph_json *list, struct ph_fault *fault)
+{
+    if (list && (list->type != PH_JSON_ARRAY || list->count > 32))
+        return ph_fail(fault, PH_EINVAL, "parts",
+                       "parts is a list of at most 32 names: [\"confidence\"]");
+    for (const struct ph_json *c = list ? list->child : NULL; c; c = c->next) {
+        if (c->type != PH_JSON_STRING)
+            return ph_fail(fault, PH_EINVAL, "parts", "parts is a list of texts");
+        if (!strcmp(c->text, "confidence")) d->m.confidence = true;
+    }
+    return PH_OK;
+}
+
 // Codecs that this server never heard of may stand in the list: a newer client has them.
 static ph_err read_hello(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
@@ -208,7 +222,7 @@ static ph_err read_hello(struct draft *d, const struct ph_json *v, struct ph_fau
         if (codec) add_codec(&d->m, codec);
     }
     add_codec(&d->m, PH_JPEG);
-    return PH_OK;
+    return read_parts(d, ph_json_get(v, "parts"), fault);
 }
 
 static ph_err read_codec(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
@@ -248,7 +262,7 @@ static const struct kind {
     [PH_MESSAGE_PING] = { "ping", read_ping, { "t" } },
     [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz" } },
     [PH_MESSAGE_SHOWN] = { "shown", read_shown, { "frame", "t", "count" } },
-    [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs" } },
+    [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs", "parts" } },
     [PH_MESSAGE_CODEC] = { "codec", read_codec, { "codec" } },
     [PH_MESSAGE_ROLE] = { "register_role", read_role, { "role", "timestamp" } },
 };

@@ -45,7 +45,8 @@ struct ph_message {
     enum ph_codec
         codecs[PH_MESSAGE_CODECS]; // HELLO, CODEC: best first; JPEG is always among them
     int codec_count;
-    int count; // SET, at least one
+    bool confidence; // HELLO: wants the confidence of depth16, too
+    int count;       // SET, at least one
     struct ph_message_value *values;
 };
 

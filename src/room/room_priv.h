@@ -70,6 +70,7 @@ struct ph_viewer {
     bool camera;     // there: sends pictures and wants nothing
     bool greeted;    // has said hello, or need not, or is too late
     bool said_hello; // and wants an answer
+    bool confidence; // wants the optional part of depth
     bool placed;     // has a feed, or was told that there is none for it
     int64_t hello_by_ns;
     enum ph_codec wants[PH_MESSAGE_CODECS]; // best first

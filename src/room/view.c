@@ -68,7 +68,8 @@ static void show(struct ph_viewer *v, struct ph_frame *f, int64_t now, struct me
     if (turned && keyed(v->room, v->feed)) set_mode(v); // what still waits is of the old epoch
     if (v->v1) {
         post.head = head;
-        post.head_size = ph_wire_of_frame(f, turned, head);
+        post.extra = v->confidence;
+        post.head_size = ph_wire_of_frame(f, turned, v->confidence, head);
     }
     if (wants_metrics(v, now)) {
         if (!memo->len || memo->dropped != v->dropped)
@@ -316,6 +317,7 @@ void ph_view_hello(struct ph_viewer *v, const struct ph_message *m)
     pthread_mutex_lock(&room->view_lock);
     memcpy(v->wants, m->codecs, sizeof v->wants);
     v->wants_count = m->codec_count;
+    if (m->type == PH_MESSAGE_HELLO) v->confidence = m->confidence;
     v->greeted = v->said_hello = true;
     assign(room, v, true);
     pthread_mutex_unlock(&room->view_lock);

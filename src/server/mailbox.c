@@ -32,6 +32,7 @@ static void append(struct ph_mailbox *m, const struct ph_post *post, int64_t now
     mail->frame = ph_frame_ref(post->frame);
     mail->posted_ns = now_ns;
     mail->head_size = post->head_size;
+    mail->size = post->frame->packet.size - (post->extra ? 0 : post->frame->packet.extra);
     if (post->head_size) memcpy(mail->head, post->head, post->head_size);
     mail->text_len = m->mode == PH_SEND_LATEST ? post->text_len : 0;
     if (mail->text_len) memcpy(m->text, post->text, mail->text_len);

@@ -13,6 +13,7 @@ struct ph_mail {
     int64_t posted_ns;
     uint8_t head[PH_POST_HEAD_MAX];
     size_t head_size;
+    size_t size;     // of the payload that is sent
     size_t text_len; // of the mailbox's one text, LATEST only
 };
 

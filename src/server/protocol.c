@@ -37,8 +37,9 @@ static ph_err check(const struct ph_wire *h, size_t payload, struct ph_fault *fa
     if (h->kind == PH_WIRE_PICTURE && (h->codec < PH_WIRE_JPEG || h->codec > PH_WIRE_PNG))
         return ph_fail(fault, PH_EFORMAT, "codec", "1 JPEG, 2 H.264, 3 VP8/VP9, 4 PNG, got %d",
                        h->codec);
-    if (h->flags & ~(unsigned) (PH_WIRE_KEY | PH_WIRE_EPOCH))
-        return ph_fail(fault, PH_EFORMAT, "flags", "1 key, 2 epoch change, got 0x%x", h->flags);
+    if (h->flags & ~(unsigned) (PH_WIRE_KEY | PH_WIRE_EPOCH | PH_WIRE_EXTRA))
+        return ph_fail(fault, PH_EFORMAT, "flags",
+                       "1 key, 2 epoch change, 4 optional part, got 0x%x", h->flags);
     if (h->payload_bytes != payload)
         return ph_fail(fault, PH_EFORMAT, "payload_bytes",
                        "%zu bytes follow, the header says %u", payload, h->payload_bytes);
@@ -67,7 +68,7 @@ ph_err ph_wire_unpack(const void *bytes, size_t size, struct ph_wire *out,
     return check(out, size - PH_WIRE_BYTES, fault);
 }
 
-size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed,
+size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed, bool extra,
                         uint8_t out[PH_WIRE_BYTES])
 {
     static const struct {
@@ -84,17 +85,20 @@ size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed,
     unsigned codec = f->kind == PH_PACKET ? f->packet.codec : 0;
     if (codec >= sizeof codecs / sizeof *codecs || !codecs[codec].kind) return 0;
     if (f->packet.size > UINT32_MAX) return 0;
+    extra = extra && f->packet.extra;
     bool key = f->packet.key || codec == PH_JPEG || codec == PH_PNG;
-    ph_wire_pack(&(struct ph_wire){ .kind = codecs[codec].kind,
-                                    .codec = codecs[codec].codec,
-                                    .flags = (key ? PH_WIRE_KEY : 0u) |
-                                             (epoch_changed ? PH_WIRE_EPOCH : 0u),
-                                    .frame = (uint32_t) f->id,
-                                    .epoch = f->epoch,
-                                    .pts_ns = f->pts_ns,
-                                    .payload_bytes = (uint32_t) f->packet.size,
-                                    .width = f->packet.width,
-                                    .height = f->packet.height },
-                 out);
+    ph_wire_pack(
+        &(struct ph_wire){
+            .kind = codecs[codec].kind,
+            .codec = codecs[codec].codec,
+            .flags = (key ? PH_WIRE_KEY : 0u) | (epoch_changed ? PH_WIRE_EPOCH : 0u) |
+                     (extra ? PH_WIRE_EXTRA : 0u),
+            .frame = (uint32_t) f->id,
+            .epoch = f->epoch,
+            .pts_ns = f->pts_ns,
+            .payload_bytes = (uint32_t) (f->packet.size - (extra ? 0 : f->packet.extra)),
+            .width = f->packet.width,
+            .height = f->packet.height },
+        out);
     return PH_WIRE_BYTES;
 }

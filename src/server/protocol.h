@@ -11,7 +11,11 @@
 
 enum ph_wire_kind { PH_WIRE_PICTURE = 1, PH_WIRE_DEPTH, PH_WIRE_CLOUD, PH_WIRE_AUDIO };
 enum ph_wire_codec { PH_WIRE_JPEG = 1, PH_WIRE_H264, PH_WIRE_VPX, PH_WIRE_PNG };
-enum ph_wire_flag { PH_WIRE_KEY = 1, PH_WIRE_EPOCH = 2 /* first of a new epoch */ };
+enum ph_wire_flag {
+    PH_WIRE_KEY = 1,
+    PH_WIRE_EPOCH = 2, // first of a new epoch
+    PH_WIRE_EXTRA = 4, // the payload ends with an optional part; only for who asked for it
+};
 
 struct ph_wire {
     enum ph_wire_kind kind;
@@ -29,8 +33,8 @@ void ph_wire_pack(const struct ph_wire *h, uint8_t out[PH_WIRE_BYTES]); // threa
 ph_err ph_wire_unpack(const void *bytes, size_t size, struct ph_wire *out,
                       struct ph_fault *fault);
 // The header of a packet frame; 0 for a codec that the wire does not know (nothing is written).
-// epoch_changed: sets PH_WIRE_EPOCH. Returns PH_WIRE_BYTES.                        thread: any
-size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed,
+// epoch_changed: sets PH_WIRE_EPOCH; extra: the packet's extra bytes go along. Returns PH_WIRE_BYTES.                        thread: any
+size_t ph_wire_of_frame(const struct ph_frame *f, bool epoch_changed, bool extra,
                         uint8_t out[PH_WIRE_BYTES]);
 
 #endif

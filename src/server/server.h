@@ -213,6 +213,7 @@ struct ph_post {
     struct ph_frame *frame; // PH_PACKET in host memory; refs. Its payload is one binary message
     const void *head;       // put before the payload, in the same message; copied; may be NULL
     size_t head_size;       // <= PH_POST_HEAD_MAX
+    bool extra;             // with the packet's extra bytes, too; else they are left out
     const char *text;       // a text message directly before the picture; copied; may be NULL.
     size_t text_len;        // <= PH_POST_TEXT_MAX. It is dropped together with its picture; in
                             // DROP_TO_KEY mode it goes the way of ph_ws_send_text

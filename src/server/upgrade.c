@@ -135,7 +135,7 @@ static size_t part_head(const struct ph_mail *mail, char *text, size_t size)
     const struct ph_packet *p = &mail->frame->packet;
     return (size_t) snprintf(text, size,
                              "Content-Type: image/%s\r\nContent-Length: %zu\r\n\r\n",
-                             p->codec == PH_PNG ? "png" : "jpeg", p->size);
+                             p->codec == PH_PNG ? "png" : "jpeg", mail->size);
 }
 
 // Headers and payload side by side: the payload is shared by all viewers and never copied.
@@ -148,7 +148,7 @@ static void put_picture(struct ph_conn *c, const struct ph_mail *mail)
     if (!c->websocket) {
         n = part_head(mail, (char *) at, sizeof o->prefix);
         ph_out_add(o, at, n);
-        ph_out_add(o, p->data, p->size);
+        ph_out_add(o, p->data, mail->size);
         ph_out_add(o, mjpeg_part_end, sizeof mjpeg_part_end - 1);
     } else {
         if (mail->text_len) {
@@ -158,10 +158,10 @@ static void put_picture(struct ph_conn *c, const struct ph_mail *mail)
             at += n;
             o->texts = 1;
         }
-        n = ph_ws_header(at, PH_WS_BINARY, mail->head_size + p->size);
+        n = ph_ws_header(at, PH_WS_BINARY, mail->head_size + mail->size);
         memcpy(at + n, mail->head, mail->head_size);
         ph_out_add(o, at, n + mail->head_size);
-        ph_out_add(o, p->data, p->size);
+        ph_out_add(o, p->data, mail->size);
     }
     o->frame = mail->frame;
     o->picture = true;

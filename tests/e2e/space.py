@@ -20,7 +20,8 @@ CLOUD = """scene 160x120 fps=20 orbit=0 spin=0 -> pic: jpeg q=90 -> live: live
 scene.depth => solid: steady far=14 -> cloud stride=2 -> msgpack => live
 scene.out => cloud.picture
 solid => pack: depth16 => live
-pic => pack.picture"""
+pic => pack.picture
+scene.confidence => pack.confidence"""
 MAPS = "Number(document.querySelector('#space')?.dataset.maps ?? 0)"
 BACKGROUND = (6, 7, 6)
 
@@ -108,6 +109,27 @@ def the_cloud_is_drawn_in_its_colours_and_can_be_turned(make):
         # reading the picture back is this test's doing
         complaints = [line for line in page.complaints if "ReadPixels" not in line]
         check(not complaints, "\n".join(complaints))
+
+
+@case
+def colours_show_how_certain_each_point_is(make):
+    with make(CLOUD) as own:
+        page = enter(own)
+        page.wait("!document.querySelector('#by-confidence').disabled")
+        front = settle(page)
+        choose(page, "#colour", 3)
+        sure = settle(page)
+        own.shot("space-confidence")
+        check(differ(front, sure) > 0.1, "colours by confidence look like the picture")
+        check(abs(painted(front) - painted(sure)) < 0.1, "other colours are other points")
+
+
+@case
+def without_confidence_nobody_can_ask_for_its_colours(make):
+    with make(CLOUD.replace("\nscene.confidence => pack.confidence", "")) as own:
+        page = enter(own)
+        check(page.js("document.querySelector('#by-confidence').disabled"), "it is offered")
+        check(painted(settle(page)) > 0.15, "and the cloud is not there")
 
 
 @case

@@ -292,6 +292,26 @@ TEST(sixteen_bits_give_the_depth_back)
             }
         }
     }
+    // confidence, behind the depth that an old viewer reads to its end
+    struct ph_frame *sure;
+    CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, W, H, &sure));
+    for (int i = 0; i < W * H; i++)
+        ((float *) (void *) (sure->picture.data[0] + i / W * sure->picture.stride[0]))[i % W] =
+            i == 5 ? NAN : 1 + (float) (i * 7 % 613) / 100;
+    size_t extra = ph_depth16_confidence(p, out, room, &sure->picture);
+    CHECK_INT(extra, >, PH_DEPTH16_TAIL);
+    const uint8_t *tail = out + extra - PH_DEPTH16_TAIL;
+    CHECK_INT((size_t) (tail[8] | tail[9] << 8), ==, extra - PH_DEPTH16_TAIL);
+    uLongf packed = sizeof bytes;
+    CHECK_INT(uncompress(bytes, &packed, out, extra - PH_DEPTH16_TAIL), ==, Z_OK);
+    CHECK_INT(packed, ==, W * H);
+    for (int i = 0, value = 0; i < W * H; i++) {
+        value = i % W ? (value + bytes[i]) & 255 : bytes[i];
+        double c = (double) value * (double) f32_at(tail) + (double) f32_at(tail + 4);
+        double want = i == 5 ? 1 : 1 + i * 7 % 613 / 100.0;
+        CHECK_NUM(fabs(c - want), <=, 0.51 * (double) f32_at(tail) + 1e-5);
+    }
+    ph_frame_unref(&sure);
     // a wall: all at one depth, and all of it there
     for (int i = 0; i < W * H; i++)
         ((float *) (void *) (f->picture.data[0] + i / W * f->picture.stride[0]))[i % W] = 2;
@@ -308,3 +328,25 @@ TEST(sixteen_bits_give_the_depth_back)
     ph_frame_unref(&f);
 }
 #endif
+
+TEST(a_scene_seen_aslant_is_less_certain_than_one_seen_squarely)
+{
+    struct ph_scene_camera c;
+    struct ph_frame *color, *depth, *sure;
+    CHECK_OK(ph_frame_picture(NULL, PH_RGBA, 96, 72, &color));
+    CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 96, 72, &depth));
+    CHECK_OK(ph_frame_picture(NULL, PH_DEPTHF, 96, 72, &sure));
+    ph_scene_camera(&c, 0, 96, 72, 0, 5, 6, 60);
+    ph_scene_render(&color->picture, &depth->picture, &c, 0, false);
+    ph_scene_confidence(&sure->picture, &depth->picture, &c.lens);
+    float corner, near_ground, far_ground;
+    memcpy(&corner, sure->picture.data[0], 4);
+    memcpy(&near_ground, sure->picture.data[0] + 70 * sure->picture.stride[0] + 4 * 20, 4);
+    memcpy(&far_ground, sure->picture.data[0] + 8 * sure->picture.stride[0] + 4 * 20, 4);
+    CHECK_NUM((double) corner, ==, 1);
+    CHECK_NUM((double) near_ground, >, (double) far_ground + 0.05);
+    CHECK_NUM((double) near_ground, <=, 2);
+    ph_frame_unref(&color);
+    ph_frame_unref(&depth);
+    ph_frame_unref(&sure);
+}

@@ -664,6 +664,50 @@ TEST(a_v1_client_chooses_between_pictures_points_and_depth)
     house_stop(&h);
 }
 
+// The payload without its optional part, by the number of bytes that the JPEG's size and zlib's end
+// tell; here only whether it is there.
+TEST(who_does_not_ask_for_confidence_gets_depth_as_it_always_was)
+{
+    struct house h;
+    struct client old, knows;
+    house_start(&h, CLOUD "\nscene.confidence => d.confidence", NULL);
+    watch_v1(&h, &old, "/ws/stream");
+    watch_v1(&h, &knows, "/ws/stream");
+    ws_send_text(&old, "{\"type\":\"hello\",\"codecs\":[\"depth16\"]}");
+    ws_send_text(&knows, "{\"type\":\"hello\",\"codecs\":[\"depth16\"],"
+                         "\"parts\":[\"colour-of-smell\",\"confidence\"]}");
+    struct message m = wait_kind(&old, PH_WIRE_DEPTH), with;
+    CHECK_INT(unpack(&m).flags & PH_WIRE_EXTRA, ==, 0);
+    do { // the confidence of the first map may come a moment later than the map
+        with = wait_kind(&knows, PH_WIRE_DEPTH);
+        if (unpack(&with).flags & PH_WIRE_EXTRA) break;
+        message_free(&with);
+    } while (true);
+    const uint8_t *tail = (const uint8_t *) with.data + with.size - 16;
+    uint32_t extra = 16 + (tail[8] | (uint32_t) tail[9] << 8);
+    // scene stands on the same frame only when ids agree; sizes alone say that the old one ends
+    // where its depth ends
+    while (unpack(&m).frame < unpack(&with).frame) {
+        message_free(&m);
+        m = wait_kind(&old, PH_WIRE_DEPTH);
+    }
+    CHECK_INT(unpack(&m).flags & PH_WIRE_EXTRA, ==, 0);
+    CHECK_INT(extra, >, 20);
+    if (unpack(&m).frame == unpack(&with).frame) {
+        CHECK_INT(m.size + extra, ==, with.size);
+        CHECK(
+            !memcmp(m.data + PH_WIRE_BYTES, with.data + PH_WIRE_BYTES, m.size - PH_WIRE_BYTES));
+    }
+    message_free(&m);
+    message_free(&with);
+    ws_send_text(&old, "{\"type\":\"hello\",\"codecs\":[\"depth16\"],\"parts\":\"all\"}");
+    m = wait_text(&old, "parts is a list");
+    message_free(&m);
+    client_close(&old);
+    client_close(&knows);
+    house_stop(&h);
+}
+
 TEST(viewers_are_told_who_the_cameras_are)
 {
     struct house h;

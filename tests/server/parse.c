@@ -114,7 +114,7 @@ TEST(d2_15_a_wire_header_is_read_back_and_its_length_not_trusted)
                 { 4, 5, "kind" },
                 { 5, 0, "codec" },
                 { 5, 9, "codec" },
-                { 6, 4, "flags" },
+                { 6, 8, "flags" },
                 { 27, 0xff, "payload_bytes" } };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         ph_wire_pack(&h, bytes);
@@ -136,7 +136,7 @@ TEST(a_frame_becomes_its_wire_header)
     f->id = (UINT64_C(1) << 32) + 9;
     f->epoch = 3;
     f->pts_ns = 123456789012;
-    CHECK_INT(ph_wire_of_frame(f, true, bytes), ==, PH_WIRE_BYTES);
+    CHECK_INT(ph_wire_of_frame(f, true, false, bytes), ==, PH_WIRE_BYTES);
     CHECK_OK(ph_wire_unpack(bytes, sizeof bytes, &back, NULL));
     CHECK_INT(back.codec, ==, PH_WIRE_VPX);
     CHECK_INT(back.flags, ==, PH_WIRE_EPOCH);
@@ -144,7 +144,7 @@ TEST(a_frame_becomes_its_wire_header)
     CHECK_INT(back.pts_ns, ==, 123456789012);
     CHECK_INT(back.width, ==, 640);
     f->packet.codec = PH_CODEC_NONE;
-    CHECK_INT(ph_wire_of_frame(f, false, bytes), ==, 0);
+    CHECK_INT(ph_wire_of_frame(f, false, false, bytes), ==, 0);
     ph_frame_unref(&f);
 }
 

@@ -49,6 +49,7 @@ export class Connection extends EventTarget {
     #pingTimer = 0;
     #heardAt = 0;
     codecs = ['jpeg']; // what the next hello offers, best first
+    parts = []; // optional parts of messages that it asks for
 
     constructor() {
         super();
@@ -142,7 +143,7 @@ export class Connection extends EventTarget {
 
     #opened() {
         this.#heardAt = performance.now();
-        this.send({ type: 'hello', codecs: this.codecs });
+        this.send({ type: 'hello', codecs: this.codecs, ...(this.parts.length ? { parts: this.parts } : {}) });
         this.send({ type: 'subscribe', room: true, hz: ROOM_HZ });
         this.#pingTimer = setInterval(() => this.#ping(), PING_MS);
         this.#ping();

@@ -7,7 +7,7 @@ precision highp float;
 precision highp int;
 precision highp usampler2D;
 uniform usampler2D now, before;
-uniform sampler2D picture;
+uniform sampler2D picture, sure;
 uniform mat4 camera;
 uniform vec4 lens;
 uniform vec4 unpacking; // scale and bias of now, of before
@@ -41,6 +41,7 @@ void main() {
     gl_PointSize = clamp(1.4 * spot.x * spot.y * z / (lens.x * gl_Position.w), 1.0, 64.0);
     float nearness = clamp((1.0 / z - 1.0 / range.y) / max(1.0 / range.x - 1.0 / range.y, 1e-6), 0.0, 1.0);
     if (colouring == 1) colour = palette(sqrt(nearness));
+    else if (colouring == 3) colour = palette(texelFetch(sure, at, 0).r);
     else if (colouring == 2) colour = palette(clamp(0.5 + 1.5 * world.y / max(range.y, 1e-6), 0.0, 1.0));
     else colour = texture(picture, (vec2(at) + 0.5) / vec2(size)).rgb;
 }`;
@@ -76,6 +77,7 @@ export class Cloud {
     #unpacking = [0, 0, 0, 0];
     #picture;
     #pictureSize = '';
+    #sure; // confidence
     #map = null;
 
     constructor(canvas) {
@@ -98,7 +100,8 @@ export class Cloud {
         this.#depth = [texture(gl, gl.NEAREST), texture(gl, gl.NEAREST)];
         this.#picture = texture(gl, gl.LINEAR);
         gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA8, 1, 1, 0, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array([200, 210, 205, 255]));
-        for (const [unit, name] of ['now', 'before', 'picture'].entries()) gl.uniform1i(this.#at[name], unit);
+        this.#sure = texture(gl, gl.NEAREST);
+        for (const [unit, name] of ['now', 'before', 'picture', 'sure'].entries()) gl.uniform1i(this.#at[name], unit);
     }
 
     get map() {
@@ -115,7 +118,11 @@ export class Cloud {
         gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, map.width, map.height, gl.RED_INTEGER, gl.UNSIGNED_SHORT, map.values);
         this.#unpacking = [map.scale, map.bias, this.#unpacking[0], this.#unpacking[1]];
         if (map.picture) this.#show(map.picture);
-        const { width, height, lens, near, far } = map;
+        const { width, height, lens, near, far, confidence } = map;
+        if (confidence) {
+            gl.bindTexture(gl.TEXTURE_2D, this.#sure);
+            gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, width, height, gl.RED, gl.UNSIGNED_BYTE, confidence.values);
+        }
         this.#map = { width, height, lens, near, far };
     }
 
@@ -125,6 +132,8 @@ export class Cloud {
             gl.bindTexture(gl.TEXTURE_2D, depth);
             gl.texImage2D(gl.TEXTURE_2D, 0, gl.R16UI, width, height, 0, gl.RED_INTEGER, gl.UNSIGNED_SHORT, null);
         }
+        gl.bindTexture(gl.TEXTURE_2D, this.#sure);
+        gl.texImage2D(gl.TEXTURE_2D, 0, gl.R8, width, height, 0, gl.RED, gl.UNSIGNED_BYTE, null);
     }
 
     #show(picture) {
@@ -158,7 +167,7 @@ export class Cloud {
         gl.uniform1i(this.#at.width, map.width);
         gl.uniform1i(this.#at.colouring, colouring);
         gl.uniform2i(this.#at.size, map.width, map.height);
-        for (const [slot, bound] of [...this.#depth, this.#picture].entries()) {
+        for (const [slot, bound] of [...this.#depth, this.#picture, this.#sure].entries()) {
             gl.activeTexture(gl.TEXTURE0 + slot);
             gl.bindTexture(gl.TEXTURE_2D, bound);
         }

@@ -57,6 +57,8 @@ function take(map) {
         camera.home();
         fresh = false;
     }
+    $('#by-confidence').disabled = !map.confidence;
+    if (!map.confidence && settings.colour.value === '3') settings.colour.value = '0';
     say($('#points'), map.points.toLocaleString('en'));
     $('#word').hidden = true;
     unreported++;
@@ -128,6 +130,7 @@ function update(room) {
 
 // --- connection
 connection.codecs = ['depth16'];
+connection.parts = ['confidence'];
 connection.addEventListener('picture', ({ detail: { header, bytes } }) => {
     if (header.kind === KIND_DEPTH) path.push(header, bytes);
 });

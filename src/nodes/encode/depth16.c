@@ -140,8 +140,8 @@ static bool need_work(struct ph_depth16 *p, size_t bytes)
 
 size_t ph_depth16_bound(int width, int height, size_t jpeg_bytes)
 {
-    size_t n = (size_t) width * (size_t) height * 2;
-    return PH_DEPTH16_HEAD + jpeg_bytes + n + n / 8 + 256; // more than zlib's deflateBound
+    size_t n = (size_t) width * (size_t) height * 3;
+    return PH_DEPTH16_HEAD + PH_DEPTH16_TAIL + jpeg_bytes + n + n / 8 + 512; // > deflateBound
 }
 
 size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
@@ -167,6 +167,59 @@ size_t ph_depth16_pack(struct ph_depth16 *p, uint8_t *out, size_t capacity,
     return size ? begin + size : 0;
 }
 
+// --- confidence
+
+struct line {
+    float low, scale; // of value 0, of a step
+};
+
+static struct line line_of(const struct ph_picture *map)
+{
+    float low = INFINITY, high = -INFINITY;
+    for (int y = 0; y < map->height; y++)
+        for (int x = 0; x < map->width; x++) {
+            float c = row_of(map, y)[x];
+            if (!(fabsf(c) < INFINITY)) continue;
+            low = c < low ? c : low;
+            high = c > high ? c : high;
+        }
+    if (!(high > low)) return (struct line){ high == low ? low : 0, 0 };
+    return (struct line){ low, (high - low) / 255 };
+}
+
+static void certain_differences(uint8_t *out, const struct ph_picture *map, struct line l)
+{
+    float inverse = l.scale > 0 ? 1 / l.scale : 0;
+    for (int y = 0; y < map->height; y++) {
+        uint8_t left = 0;
+        const float *row = row_of(map, y);
+        for (int x = 0; x < map->width; x++) {
+            float v = (row[x] - l.low) * inverse + 0.5f;
+            v = v > 0 ? v : 0; // also what is no number
+            uint8_t q = (uint8_t) (v < 255 ? v : 255);
+            *out++ = (uint8_t) (q - left);
+            left = q;
+        }
+    }
+}
+
+size_t ph_depth16_confidence(struct ph_depth16 *p, uint8_t *out, size_t capacity,
+                             const struct ph_picture *map)
+{
+    size_t n = (size_t) map->width * (size_t) map->height;
+    uint32_t packing;
+    if (!need_work(p, n) || capacity < PH_DEPTH16_TAIL) return 0;
+    struct line l = line_of(map);
+    certain_differences(p->work, map, l);
+    size_t size = squeeze(p, out, capacity - PH_DEPTH16_TAIL, n, &packing);
+    if (!size) return 0;
+    put_f32(out + size, l.scale);
+    put_f32(out + size + 4, l.low);
+    put_u32(out + size + 8, (uint32_t) size);
+    put_u32(out + size + 12, packing);
+    return size + PH_DEPTH16_TAIL;
+}
+
 // --- the node
 
 struct depth16 {
@@ -175,7 +228,7 @@ struct depth16 {
     struct ph_depth16 *packer;
 };
 
-enum { IN, PICTURE };
+enum { IN, PICTURE, CONFIDENCE };
 
 static ph_err depth16_open(struct ph_node *n, struct ph_fault *fault)
 {
@@ -191,7 +244,8 @@ static void depth16_close(struct ph_node *n)
 }
 
 static ph_err encode(struct ph_node *n, struct depth16 *p, const struct ph_frame *f,
-                     const struct ph_frame *jpeg, struct ph_frame **out)
+                     const struct ph_frame *jpeg, const struct ph_frame *sure,
+                     struct ph_frame **out)
 {
     const struct ph_picture *map = &f->picture;
     size_t jpeg_bytes = jpeg ? jpeg->packet.size : 0;
@@ -205,13 +259,30 @@ static ph_err encode(struct ph_node *n, struct depth16 *p, const struct ph_frame
     packet->key = true;
     packet->width = map->width;
     packet->height = map->height;
-    return packet->size ? PH_OK : PH_ENOMEM;
+    if (!packet->size) return PH_ENOMEM;
+    if (!sure) return PH_OK;
+    packet->extra = ph_depth16_confidence(p->packer, packet->data + packet->size,
+                                          packet->capacity - packet->size, &sure->picture);
+    packet->size += packet->extra;
+    return packet->extra ? PH_OK : PH_ENOMEM;
+}
+
+// The map of what port shows, when it fits the depth; to be released.
+static struct ph_frame *confidence_of(struct ph_node *n, const struct ph_frame *depth)
+{
+    struct ph_frame *f = NULL;
+    if (!ph_node_linked(n, false, CONFIDENCE)) return NULL;
+    ph_node_read(n, CONFIDENCE, &f);
+    const struct ph_picture *a = f ? &f->picture : NULL, *b = &depth->picture;
+    if (a && (a->format != PH_DEPTHF || a->width != b->width || a->height != b->height))
+        ph_frame_unref(&f); // of another model, or of the size before
+    return f;
 }
 
 static ph_err depth16_process(struct ph_node *n)
 {
     struct depth16 *p = ph_priv(n);
-    struct ph_frame *f, *jpeg = NULL, *packet = NULL;
+    struct ph_frame *f, *jpeg = NULL, *sure = NULL, *packet = NULL;
     ph_err ret = ph_node_read(n, IN, &f);
     if (ret != PH_OK) return ret;
     bool wanted = ph_node_wanted(n, PH_DEPTH16);
@@ -223,8 +294,10 @@ static ph_err depth16_process(struct ph_node *n)
     } else if (wanted) {
         if (ph_node_linked(n, false, PICTURE)) ph_node_read(n, PICTURE, &jpeg);
         bool usable = jpeg && jpeg->packet.codec == PH_JPEG;
-        ret = encode(n, p, f, usable ? jpeg : NULL, &packet);
+        sure = confidence_of(n, f);
+        ret = encode(n, p, f, usable ? jpeg : NULL, sure, &packet);
     }
+    ph_frame_unref(&sure);
     ph_frame_unref(&jpeg);
     ph_frame_unref(&f);
     if (ret < 0) ph_frame_unref(&packet);
@@ -244,7 +317,9 @@ const struct ph_node_info ph_node_depth16 = {
     .help = "packs depth and its picture for viewers that make the points themselves",
     .in = PH_PORTS({ "in", PH_PICTURE, .help = "metres (depthf), 0 = nothing there" },
                    { "picture", PH_PACKET, PH_PORT_HOLD | PH_PORT_OPTIONAL,
-                     .help = "JPEG packets, of any size" }),
+                     .help = "JPEG packets, of any size" },
+                   { "confidence", PH_PICTURE, PH_PORT_HOLD | PH_PORT_OPTIONAL,
+                     .help = "one number a pixel (depthf); for viewers that ask for it" }),
     .out = PH_PORTS({ "out", PH_PACKET, .help = "one message for each map" }),
     .params = params,
     .priv_size = sizeof(struct depth16),

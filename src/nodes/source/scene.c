@@ -8,11 +8,11 @@
 
 struct scene {
     struct ph_size size;
-    float fps, orbit, spin, height, distance, fov;
+    float fps, orbit, spin, height, distance, fov, angle;
     bool smooth;
 };
 
-enum { OUT, DEPTH };
+enum { OUT, DEPTH, CONFIDENCE };
 
 static ph_err scene_open(struct ph_node *n, struct ph_fault *fault)
 {
@@ -31,32 +31,52 @@ static double turns(int64_t pts_ns, float period_s)
     return period_s > 0 ? (double) pts_ns * 1e-9 / (double) period_s : 0;
 }
 
-static ph_err scene_process(struct ph_node *n)
+struct frames {
+    struct ph_frame *color, *depth, *confidence;
+};
+
+static ph_err make(struct ph_node *n, struct frames *f)
 {
     const struct scene *p = ph_priv(n);
     int w = p->size.width, h = p->size.height;
-    struct ph_frame *color = NULL, *depth = NULL;
+    bool sure = ph_node_linked(n, true, CONFIDENCE);
     struct ph_scene_camera camera;
     ph_err ret;
-    PH_TRY(ph_node_picture(n, NULL, PH_RGBA, w, h, &color));
-    if (ph_node_linked(n, true, DEPTH)) {
-        PH_TRY(ph_node_picture(n, color, PH_DEPTHF, w, h, &depth));
-    }
-    ph_scene_camera(&camera, color->pts_ns, w, h, (double) p->orbit, (double) p->height,
-                    (double) p->distance, (double) p->fov);
-    ph_scene_render(&color->picture, depth ? &depth->picture : NULL, &camera,
-                    turns(color->pts_ns, p->spin), p->smooth);
-    color->intrinsics = camera.lens;
-    if (depth) {
-        depth->intrinsics = camera.lens;
-        ret = ph_node_write(n, DEPTH, depth);
-        depth = NULL;
-        PH_TRY(ret);
-    }
-    return ph_node_write(n, OUT, color);
+    PH_TRY(ph_node_picture(n, NULL, PH_RGBA, w, h, &f->color));
+    if (sure || ph_node_linked(n, true, DEPTH))
+        PH_TRY(ph_node_picture(n, f->color, PH_DEPTHF, w, h, &f->depth));
+    if (sure) PH_TRY(ph_node_picture(n, f->color, PH_DEPTHF, w, h, &f->confidence));
+    ph_scene_camera_at(&camera, (double) p->angle / 360, turns(f->color->pts_ns, p->orbit), w,
+                       h, (double) p->height, (double) p->distance, (double) p->fov);
+    ph_scene_render(&f->color->picture, f->depth ? &f->depth->picture : NULL, &camera,
+                    turns(f->color->pts_ns, p->spin), p->smooth);
+    f->color->intrinsics = camera.lens;
+    if (f->depth) f->depth->intrinsics = camera.lens;
+    if (sure) ph_scene_confidence(&f->confidence->picture, &f->depth->picture, &camera.lens);
 fail:
-    ph_frame_unref(&color);
-    ph_frame_unref(&depth);
+    return ret;
+}
+
+// Takes the frame out of *f.
+static ph_err give(struct ph_node *n, int port, struct ph_frame **f)
+{
+    struct ph_frame *out = *f;
+    *f = NULL;
+    return out ? ph_node_write(n, port, out) : PH_OK;
+}
+
+static ph_err scene_process(struct ph_node *n)
+{
+    struct frames f = { 0 };
+    ph_err ret;
+    PH_TRY(make(n, &f));
+    PH_TRY(give(n, CONFIDENCE, &f.confidence));
+    PH_TRY(give(n, DEPTH, &f.depth));
+    PH_TRY(give(n, OUT, &f.color));
+fail:
+    ph_frame_unref(&f.color);
+    ph_frame_unref(&f.depth);
+    ph_frame_unref(&f.confidence);
     return ret;
 }
 
@@ -69,6 +89,7 @@ static const struct ph_param params[] = {
     PH_FLOAT(struct scene, height, 0.1, 20, .def = "1.75", .unit = "m", .help = "of the camera over the ground"),
     PH_FLOAT(struct scene, distance, 2.5, 50, .def = "6.2", .unit = "m", .help = "of the camera from the middle"),
     PH_FLOAT(struct scene, fov, 10, 120, .def = "50", .unit = "deg", .help = "horizontal angle of view"),
+    PH_FLOAT(struct scene, angle, -360, 360, .def = "0", .unit = "deg", .help = "where round the middle the camera begins"),
     PH_BOOL(struct scene, smooth, .def = "on", .help = "smooth edges, a third more work"),
     { 0 }
 };
@@ -80,7 +101,9 @@ const struct ph_node_info ph_node_scene = {
     .help = "a ray-marched scene with true depth and camera parameters",
     .out = PH_PORTS({ "out", PH_PICTURE, .help = "rgba pictures" },
                     { "depth", PH_PICTURE,
-                      .help = "metres along the optical axis (depthf), the sky infinite" }),
+                      .help = "metres along the optical axis (depthf), the sky infinite" },
+                    { "confidence", PH_PICTURE,
+                      .help = "1 to 2 (depthf): how squarely a surface is seen; 1 on edges" }),
     .params = params,
     .priv_size = sizeof(struct scene),
     .open = scene_open,

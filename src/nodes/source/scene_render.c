@@ -452,8 +452,14 @@ static void cross(float out[3], const float a[3], const float b[3])
 void ph_scene_camera(struct ph_scene_camera *c, int64_t pts_ns, int width, int height,
                      double orbit_s, double height_m, double distance_m, double fov_deg)
 {
-    double turns = orbit_s > 0 ? (double) pts_ns * 1e-9 / orbit_s : 0;
-    float a = ph_cos_turns(turns + 0.16), b = ph_sin_turns(turns + 0.16);
+    ph_scene_camera_at(c, 0, orbit_s > 0 ? (double) pts_ns * 1e-9 / orbit_s : 0, width, height,
+                       height_m, distance_m, fov_deg);
+}
+
+void ph_scene_camera_at(struct ph_scene_camera *c, double angle, double turns, int width,
+                        int height, double height_m, double distance_m, double fov_deg)
+{
+    float a = ph_cos_turns(turns + 0.16 + angle), b = ph_sin_turns(turns + 0.16 + angle);
     c->eye[0] = (float) distance_m * a;
     c->eye[1] = (float) height_m * (1 + 0.22f * ph_sin_turns(2 * turns));
     c->eye[2] = (float) distance_m * b;
@@ -466,4 +472,55 @@ void ph_scene_camera(struct ph_scene_camera *c, int64_t pts_ns, int width, int h
     float tan_half = ph_sin_turns(fov_deg / 720) / ph_cos_turns(fov_deg / 720);
     float f = (float) width / (2 * tan_half);
     c->lens = (struct ph_intrinsics){ f, f, (float) width / 2, (float) height / 2 };
+}
+
+// --- what could be trusted of it
+
+static bool point_of(float out[3], const struct ph_picture *depth,
+                     const struct ph_intrinsics *k, int x, int y)
+{
+    float z;
+    memcpy(&z, depth->data[0] + y * depth->stride[0] + 4 * x, sizeof z);
+    out[0] = ((float) x + 0.5f - k->cx) * z / k->fx;
+    out[1] = ((float) y + 0.5f - k->cy) * z / k->fy;
+    out[2] = z;
+    return z > 0 && z < INFINITY;
+}
+
+static float squareness(const struct ph_picture *depth, const struct ph_intrinsics *k, int x,
+                        int y)
+{
+    float p[3], left[3], right[3], up[3], down[3], normal[3];
+    bool known = x > 0 && y > 0 && x + 1 < depth->width && y + 1 < depth->height &&
+                 point_of(p, depth, k, x, y) && point_of(left, depth, k, x - 1, y) &&
+                 point_of(right, depth, k, x + 1, y) && point_of(up, depth, k, x, y - 1) &&
+                 point_of(down, depth, k, x, y + 1);
+    if (!known) return 0;
+    for (int i = 0; i < 3; i++) {
+        right[i] -= left[i];
+        down[i] -= up[i];
+    }
+    if (fabsf(right[2]) > 0.1f * p[2] || fabsf(down[2]) > 0.1f * p[2]) return 0;
+    cross(normal, right, down);
+    unit(normal);
+    unit(p);
+    return fabsf(normal[0] * p[0] + normal[1] * p[1] + normal[2] * p[2]);
+}
+
+void ph_scene_confidence(const struct ph_picture *out, const struct ph_picture *depth,
+                         const struct ph_intrinsics *lens)
+{
+    for (int y = 0; y < out->height; y++)
+        for (int x = 0; x < out->width; x++) {
+            float c = 1 + squareness(depth, lens, x, y);
+            memcpy(out->data[0] + y * out->stride[0] + 4 * x, &c, sizeof c);
+        }
+}
+
+float ph_scene_distance(const float at[3], double spin)
+{
+    struct world w;
+    world_at(&w, spin);
+    float things = distance(&w, p4_all(at[0], at[1], at[2]))[0], ground = fabsf(at[1]);
+    return fabsf(things) < ground ? fabsf(things) : ground;
 }

@@ -18,6 +18,17 @@ struct ph_scene_camera {
 void ph_scene_camera(struct ph_scene_camera *c, int64_t pts_ns, int width, int height,
                      double orbit_s, double height_m, double distance_m, double fov_deg);
 
+// The same camera begun at another angle and at another moment, both in turns.
+void ph_scene_camera_at(struct ph_scene_camera *c, double angle, double moved, int width,
+                        int height, double height_m, double distance_m, double fov_deg);
+
+// How far a sensor could trust each pixel of a true depth map: 1 + the cosine between the surface,
+// as the neighbours tell it, and the ray; 1 at the border, on edges and in the sky.
+void ph_scene_confidence(const struct ph_picture *out, const struct ph_picture *depth,
+                         const struct ph_intrinsics *lens);
+// Metres from a point of the world (y up) to the nearest surface of the scene.
+float ph_scene_distance(const float at[3], double spin);
+
 // Marches one ray a pixel (Hart, Sphere Tracing, 1996). `color` is RGBA, `depth` DEPTHF or NULL,
 // both of the size that the camera was made for. Depth is metres along `forward`; the sky is
 // infinitely far. `smooth` averages the pixels whose neighbours show another thing over four rays,
