@@ -12,13 +12,21 @@ from torch.nn import functional as F
 
 import tensors
 
-# The sizes that are shipped ("full") and those of the smoke runs ("tiny").
+# The sizes that a GPU trains ("full"), those that two CPU cores train in an hour ("small"), and those
+# of the smoke runs ("tiny").
 SIZES = {
     "full": {
         "text": {"channels": 192, "layers": 4, "heads": 4, "inner": 576, "tokens": 32},
         "unet": {"channels": [128, 160, 192], "layers": [1, 1, 1], "attention": [0, 1, 0],
                  "mid": True, "head_width": 32, "groups": 32},
         "vae": {"channels": 32, "latent": 8, "encoder": [1, 1, 2, 2], "decoder": [3, 2, 1, 1]},
+        "vocabulary": 1024,
+    },
+    "small": {
+        "text": {"channels": 128, "layers": 3, "heads": 4, "inner": 256, "tokens": 32},
+        "unet": {"channels": [96, 112], "layers": [1, 1], "attention": [0, 1],
+                 "mid": False, "head_width": 28, "groups": 16},
+        "vae": {"channels": 32, "latent": 8, "encoder": [0, 1, 1, 1], "decoder": [2, 2, 1, 1]},
         "vocabulary": 1024,
     },
     "tiny": {
@@ -47,7 +55,10 @@ def attend(q, k, v, heads, causal=False):
 
 def half_width(norm, x, f):
     """A norm under autocast without the detour by f32: the sums inside are f32 all the same."""
-    if not (x.is_cuda and torch.is_autocast_enabled()):
+    if not x.is_cuda:
+        w, b = norm.weight, norm.bias
+        return f(x, w.to(x.dtype), b.to(x.dtype))
+    if not torch.is_autocast_enabled():
         return f(x, norm.weight, norm.bias)
     with torch.autocast("cuda", enabled=False):
         return f(x.bfloat16(), norm.weight.bfloat16(), norm.bias.bfloat16())

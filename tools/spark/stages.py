@@ -12,7 +12,7 @@ import model
 import pool
 import scene
 import words
-from harness import Average, Stage, autocast, clip, compiled, read_result, write_result
+from harness import HALF_ON_CPU, Average, Stage, autocast, clip, compiled, read_result, write_result
 from tokenizer import Tokenizer, learn
 
 CLASSIFIER_RATE = 6e-4
@@ -28,16 +28,21 @@ class Setup:
         if self.device.type == "cuda":
             torch.backends.cudnn.benchmark = True
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-        self.tiny = args.size == "tiny"
+        self.tiny, self.small = args.size == "tiny", args.size == "small"
         self.picture = TINY["picture"] if self.tiny else args.picture
         self.sizes = model.SIZES[args.size]
         self.words = Tokenizer(learn(words.corpus(), self.sizes["vocabulary"]), self.sizes["text"]["tokens"])
         self.text, self.unet, self.vae = (m.to(self.device) for m in model.build(self.sizes, args.seed))
         self.schedule = model.Schedule(self.device)
-        self.judge_scale = 0.25 if self.tiny else 1.0
+        self.judge_scale = {"tiny": 0.25, "small": 0.5, "full": 1.0}[args.size]
         empty = torch.tensor([self.words.encode("")], device=self.device)
         self.empty = empty
         self.pool = None
+
+    def lay_out(self, net):
+        """Channels last where that is quicker."""
+        quick = self.device.type == "cuda" or HALF_ON_CPU[0]
+        return net.to(memory_format=torch.channels_last) if quick else net
 
     def batch(self, full):
         return TINY["batch"] if self.tiny else max(1, int(full * self.args.scale))
@@ -81,9 +86,10 @@ def classifier(s, kind):
     """kind `features` (for losses) or `judge` (for quality.py)."""
     torch.manual_seed(s.args.seed + (101 if kind == "judge" else 11))
     net = judge.Judge(kind, s.judge_scale).to(s.device)
+    s.lay_out(net)
     data = s.pool if s.pool and "picture" in s.pool.store else s.make_pool(40000)
-    average = Average([net])
-    optimizer = adam(net.parameters(), CLASSIFIER_RATE, 0.02)
+    average = Average([net], 0.999 if not s.small else 0.99)
+    optimizer = adam(net.parameters(), CLASSIFIER_RATE * (2 if s.small else 1), 0.02)
     n, count = s.batch(256), [0]
     fast = compiled(net, s.args)
 
@@ -122,8 +128,8 @@ def perceptual(features, x, y):
 def autoencoder(s):
     features = s.read_judge("features")
     data = s.pool if s.pool and "picture" in s.pool.store else s.make_pool(40000)
-    net = s.vae.train().requires_grad_(True)
-    average = Average([net])
+    net = s.lay_out(s.vae.train().requires_grad_(True))
+    average = Average([net], 0.999 if not s.small else 0.995)
     optimizer = adam(net.parameters(), 1.5e-3, 0.0)
     n, side, count = s.batch(64), s.picture // 2, [0]
 

@@ -22,7 +22,7 @@ import depth_model
 import model
 from distill import distill
 from stages import Setup, autoencoder, classifier, depth, text, unet
-from harness import read_result
+from harness import HALF_ON_CPU, read_result
 
 STAGES = {"features": lambda s: classifier(s, "features"), "judge": lambda s: classifier(s, "judge"),
           "autoencoder": autoencoder, "text": text, "unet": unet, "distill": distill, "depth": depth}
@@ -48,7 +48,8 @@ def parse(argv=None):
     p.add_argument("--minutes", type=float, help="of each stage, its pictures not counted [the stage's own]")
     p.add_argument("--steps", type=int, help="instead of minutes")
     p.add_argument("--until", type=float, help="seconds after which all is saved and left, done or not")
-    p.add_argument("--size", choices=["full", "tiny"], default="full", help="tiny: of the smoke runs")
+    p.add_argument("--size", choices=["full", "small", "tiny"], default="full", help="small: for two CPU cores; tiny: of the smoke runs")
+    p.add_argument("--bf16", action="store_true", help="on a CPU that has it (AVX512-BF16)")
     p.add_argument("--results", default="spark-results", help="folder of small files [spark-results]")
     p.add_argument("--state", default="/tmp/spark-state", help="folder of whole states and logs")
     p.add_argument("--out", default="share/models/spark", help="folder of the export")
@@ -81,6 +82,9 @@ def main(argv=None):
     args = parse(argv)
     if args.size == "tiny":
         args.say = min(args.say, 2)
+    if args.size == "small":  # what two cores hold and finish; see docs/spark.md
+        args.picture, args.scale, args.render = min(args.picture, 128), 0.25 * args.scale, 128
+    HALF_ON_CPU[0] = args.bf16
     start = args.start = time.time()
     os.makedirs(args.results, exist_ok=True)
     s = Setup(args)
