@@ -230,6 +230,33 @@ static struct ph_frame *take(struct ph_node *n, struct ph_link *l)
     return item.frame;
 }
 
+// With the link's lock held.
+static bool must_wait(struct ph_link *l)
+{
+    const struct ph_graph *g = l->graph;
+    return !l->ring.count && !l->eof && !l->let_go && !atomic_load(&g->stopping) &&
+           !atomic_load(&g->pausing) && !(l->own_fed && ph_lane_feeders_rest(l));
+}
+
+static bool waits(struct ph_link *l)
+{
+    pthread_mutex_lock(&l->lock);
+    bool yes = must_wait(l);
+    pthread_mutex_unlock(&l->lock);
+    return yes;
+}
+
+// Until something is there, or it is certain that nothing comes in time. false: goes on with nothing.
+static bool wait_for_later(struct ph_node *n, struct ph_link *l)
+{
+    if (!waits(l)) return true;
+    ph_still_hold(n->lane, l, n->in_pts_ns);
+    pthread_mutex_lock(&l->lock);
+    while (must_wait(l)) pthread_cond_wait(&l->changed, &l->lock);
+    pthread_mutex_unlock(&l->lock);
+    return !ph_still_go_on(n->lane);
+}
+
 // Newest item of a hold link that is not after `pts`; OFFLINE waits until that is certain. What this
 // very lane must feed first is not waited for: it is of a later time.
 static void advance_hold(struct ph_node *n, struct ph_link *l)
@@ -246,10 +273,8 @@ static void advance_hold(struct ph_node *n, struct ph_link *l)
         struct link_item item;
         // ids and times rise along a link: what comes later is of a later time
         if (by_pts && l->held && l->held->pts_ns >= n->in_pts_ns) return;
+        if (wait && !wait_for_later(n, l)) return;
         if (l->queue) pthread_mutex_lock(&l->lock);
-        while (wait && !l->ring.count && !l->eof && !atomic_load(&g->stopping) &&
-               !atomic_load(&g->pausing) && !(l->own_fed && ph_lane_feeders_rest(l)))
-            pthread_cond_wait(&l->changed, &l->lock);
         bool any = l->ring.count > 0;
         bool later = any && by_pts && l->ring.items[l->ring.head].frame->pts_ns > n->in_pts_ns;
         if (l->queue) pthread_mutex_unlock(&l->lock);

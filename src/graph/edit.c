@@ -395,6 +395,7 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
         ph_drives_swap(b->nodes[i], &b->drives[i], &b->ast->nodes[i]);
     }
     g->own_fed = false;
+    g->rings = g->par.mode == PH_OFFLINE && !g->replaying && ph_still_rings(b->ast);
     for (int i = 0; i < b->ast->link_count; i++) {
         set_policy(b, i);
         find_feeders(b, i);

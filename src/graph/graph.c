@@ -71,6 +71,7 @@ static void init_locks(struct ph_graph *g)
     pthread_rwlock_init(&g->topo, NULL);
     pthread_mutex_init(&g->control_lock, NULL);
     pthread_mutex_init(&g->done_lock, NULL);
+    pthread_mutex_init(&g->still_lock, NULL);
     pthread_mutex_init(&g->clock.lock, NULL);
     pthread_condattr_t mono;
     pthread_condattr_init(&mono);
@@ -268,6 +269,7 @@ void ph_graph_destroy(struct ph_graph **out)
     pthread_rwlock_destroy(&g->topo);
     pthread_mutex_destroy(&g->control_lock);
     pthread_mutex_destroy(&g->done_lock);
+    pthread_mutex_destroy(&g->still_lock);
     pthread_mutex_destroy(&g->clock.lock);
     pthread_cond_destroy(&g->done_cond);
     free(g);

@@ -56,6 +56,7 @@ struct ph_link {
     // they all rest, what they leave out (a node that drops frames) will not come. Bits.
     bool own_fed;
     uint64_t feeders[PH_MAX_NODES / 64];
+    bool let_go;   // still.c: its consumer waits for a later frame no longer
     bool wait_key; // DROP_TO_KEY: after a drop
 
     // the consumer's, touched by its lane only
@@ -294,7 +295,9 @@ struct ph_lane {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool poked;
-    bool resting; // waits to be poked; only kept while graph.own_fed
+    bool resting;            // waits to be poked; only kept while graph.own_fed or .rings
+    struct ph_link *holding; // still.c: waits for a later frame of it; graph.still_lock
+    int64_t holding_pts_ns;  // … for a frame of this time
 
     // lane
     int64_t now_ns; // when this run began
@@ -329,6 +332,28 @@ void ph_lane_commit(struct ph_lane *lane);
 // is held, and its consumer's lane is the caller.
 bool ph_lane_feeders_rest(struct ph_link *l);
 double ph_lane_busy(const struct ph_lane *lane);
+
+// --- still.c: offline, when every lane waits for another one
+//
+// A hold link waits for a frame later than its own trigger's, a full link waits for room. Where the
+// lanes form a ring (two ways from one to another, or two that drive one another) all of them can
+// come to wait. Two rules take them on, and the result is the same in every run, because where all
+// stand still does not depend on how the threads ran:
+// - while a lane waits for room, the smallest full link grows (Parks, Bounded Scheduling of Process
+//   Networks, 1995, 4.3: what bounds memory must not change what is computed);
+// - else the waiting node whose own time is the earliest goes on with what it has. Whatever comes
+//   later is of that time or a later one, because all others wait at later ones.
+
+// Whether that build has rings of lanes; 0 nodes have none.
+struct ph_ast;
+bool ph_still_rings(const struct ph_ast *ast);
+// The lane is about to wait for more of l, for a frame of that time; then, after the wait: true =
+// it waits no longer, and takes what it has.                                     thread: lane
+void ph_still_hold(struct ph_lane *lane, struct ph_link *l, int64_t pts_ns);
+bool ph_still_go_on(struct ph_lane *lane);
+// Whoever comes to rest, ends, or pushes from outside looks whether all do. No lock is held, but for
+// graph.topo (read).                                                             thread: any
+void ph_still_look(struct ph_graph *g);
 
 // --- graph.c
 
@@ -366,8 +391,10 @@ struct ph_graph {
 
     bool own_fed;           // some link is
     _Atomic uint64_t wakes; // of lanes from their rest
-    _Atomic bool stopping;  // for good
-    _Atomic bool pausing;   // for an edit
+    bool rings;             // lanes could come to wait for one another: still.c looks
+    pthread_mutex_t still_lock;
+    _Atomic bool stopping; // for good
+    _Atomic bool pausing;  // for an edit
     _Atomic uint32_t epoch;
     _Atomic int64_t vnow_ns; // PH_STEPPED
     int64_t started_ns;

@@ -304,10 +304,11 @@ static void sleep_until(struct ph_lane *lane, int64_t due)
     struct ph_graph *g = lane->graph;
     struct timespec t = { due / PH_SECOND_NS, due % PH_SECOND_NS };
     pthread_mutex_lock(&lane->lock);
-    if (g->own_fed && due == PH_NEVER && !lane->poked) {
+    if ((g->own_fed || g->rings) && due == PH_NEVER && !lane->poked) {
         lane->resting = true;
         pthread_mutex_unlock(&lane->lock);
         tell_rest(g);
+        ph_still_look(g);
         pthread_mutex_lock(&lane->lock);
     }
     if (!lane->poked && due == PH_NEVER)
@@ -343,6 +344,7 @@ static void *lane_main(void *opaque)
     pthread_setname_np(pthread_self(), name);
     while (wait_for_work(lane)) ph_lane_run(lane);
     tell_rest(lane->graph);
+    ph_still_look(lane->graph);
     if (lane->graph->replay) ph_replay_rest(lane);
     pthread_mutex_lock(&lane->graph->done_lock);
     atomic_store(&lane->ended, true);

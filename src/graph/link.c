@@ -143,6 +143,7 @@ bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool ma
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     if (!refuse && l->to->lane) ph_lane_poke(l->to->lane);
+    if (!l->from) ph_still_look(l->graph);
     return !refuse;
 }
 
@@ -163,6 +164,7 @@ void ph_link_close(struct ph_link *l)
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     if (l->queue && l->to->lane) ph_lane_poke(l->to->lane);
+    if (!l->from) ph_still_look(l->graph);
 }
 
 // The flag is set under the lock, so that a push which has not seen it is cleared with the rest.

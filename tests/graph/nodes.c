@@ -117,6 +117,32 @@ static const struct ph_node_info node_drums = {
     .process = drums_process,
 };
 
+// --- tell: says what comes by
+
+static ph_err tell_process(struct ph_node *n)
+{
+    struct ph_frame *in, *out;
+    ph_err ret = ph_node_read(n, 0, &in);
+    if (ret != PH_OK) return ret;
+    ret = ph_node_signals(n, in, &out);
+    if (ret == PH_OK) {
+        out->signals.value[0] = (float) in->id;
+        ret = ph_node_write(n, 0, out);
+    }
+    ph_frame_unref(&in);
+    return ret;
+}
+
+static const struct ph_node_info node_tell = {
+    .name = "tell",
+    .group = "prepare",
+    .help = "signals of frames",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "signals", PH_SIGNALS }),
+    .signals = PH_SIGNALS_OF({ "number", 0, 100, "of the frame" }),
+    .process = tell_process,
+};
+
 // --- stream: packets that need their predecessors
 
 static ph_err stream_open(struct ph_node *n, struct ph_fault *fault)
@@ -607,5 +633,5 @@ const struct ph_node_info *const test_nodes[] = {
     &node_count,  &node_stream, &node_pass,     &node_work,  &node_add,  &node_pair,
     &node_cutter, &node_sink,   &node_viewed,   &node_few,   &node_push, &node_gpu,
     &node_both,   &node_upload, &node_download, &node_brief, &node_own,  &node_asker,
-    &node_thin,   &node_meter,  &node_encoder,  &node_drums, NULL,
+    &node_thin,   &node_meter,  &node_encoder,  &node_drums, &node_tell, NULL,
 };

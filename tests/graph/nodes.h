@@ -40,6 +40,7 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // encoder                        : passes on what somebody wants
 // drums fps= bpm=                : a source of signals: level (the time in s), kick (1 where a beat
 //                                  begins, else 0), steps (its tick); and of a beat from 0
+// tell                           : signals of what comes in: its number
 // stream                         : a source of packets of which every tenth is a key
 extern const struct ph_node_info *const test_nodes[];
 

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT
+// Offline, lanes wait for one another: they must never all wait for ever.
+#include "../test.h"
+#include "nodes.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static void run(const char *text, uint64_t frames, const struct ph_node_info *const *nodes)
+{
+    struct ph_graph *g;
+    struct ph_fault fault = { 0 };
+    test_seen_count = 0;
+    if (ph_graph_create(
+            &g, text,
+            ph_graph_params(.mode = PH_OFFLINE, .nodes = nodes, .frames = frames, .seed = 3),
+            &fault) < 0)
+        TEST_FAIL("%s: %s", text, fault.message);
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
+    ph_graph_destroy(&g);
+}
+
+static int seen_of(const char *sink, const struct seen **out, int most)
+{
+    int n = 0;
+    for (int i = 0; i < test_seen_count; i++)
+        if (!strcmp(test_seen[i].node, sink) && n < most) out[n++] = &test_seen[i];
+    return n;
+}
+
+// The newest frame of `fps` that is not later than the n-th of `of`.
+static int newest(int n, int of, int fps)
+{
+    return n * fps / of;
+}
+
+// Each lane is driven by what the other one says of its own frames, at another rate: each waits for
+// a frame of the other that is later than its own, and the other waits as well.
+#define MUTUAL                                                                                 \
+    "a: count fps=30 -> x: add -> s: sink\na -> ta: tell\n"                                    \
+    "b: count fps=25 -> y: add -> t: sink\nb -> tb: tell\n"                                    \
+    "x.amount <- tb.number\ny.amount <- ta.number"
+
+TEST_LIMIT(offline_two_lanes_that_drive_one_another_go_on_and_show_the_newest_in_time, 30)
+{
+    for (int again = 0; again < 20; again++) {
+        run(MUTUAL, 200, test_nodes);
+        const struct seen *s[300], *t[300];
+        CHECK_INT(seen_of("s", s, 300), ==, 200);
+        CHECK_INT(seen_of("t", t, 300), ==, 200);
+        for (int i = 0; i < 200; i++) {
+            CHECK_NUM((double) s[i]->value, ==, newest(i, 30, 25));
+            int want = newest(i, 25, 30);
+            CHECK_NUM((double) t[i]->value, ==, want < 199 ? want : 199);
+        }
+    }
+}
+
+TEST_LIMIT(offline_three_lanes_in_a_ring_go_on, 30)
+{
+    run("a: count fps=30 -> x: add -> s: sink\na -> ta: tell\n"
+        "b: count fps=25 -> y: add -> t: sink\nb -> tb: tell\n"
+        "c: count fps=7 -> z: add -> u: sink\nc -> tc: tell\n"
+        "x.amount <- tb.number\ny.amount <- tc.number\nz.amount <- ta.number",
+        100, test_nodes);
+    const struct seen *s[300];
+    CHECK_INT(seen_of("s", s, 300), ==, 100);
+    for (int i = 0; i < 100; i++) CHECK_NUM((double) s[i]->value, ==, newest(i, 30, 25));
+    CHECK_INT(seen_of("t", s, 300), ==, 100);
+    for (int i = 0; i < 100; i++) CHECK_NUM((double) s[i]->value, ==, newest(i, 25, 7));
+    CHECK_INT(seen_of("u", s, 300), ==, 100);
+}
+
+// A branch that holds its input for longer than the other branch's queue is deep.
+TEST_LIMIT(offline_a_full_link_and_a_held_input_do_not_wait_for_one_another, 30)
+{
+    run("a: count fps=1000 =>[block 4] th: thin n=600 => p: pair => s: sink\na => w: pass => "
+        "p.b",
+        2000, test_nodes);
+    const struct seen *s[300];
+    CHECK_INT(seen_of("s", s, 300), ==, 4);
+    for (int i = 0; i < 4; i++) CHECK_NUM((double) s[i]->value, ==, i * 600 * 1001);
+}
+
+// Signals may run ahead of what they drive by more than their link is deep.
+TEST_LIMIT(offline_signals_may_run_ahead_by_more_than_their_link_is_deep, 60)
+{
+    run("a: count fps=100000 -> ta: tell\n"
+        "a =>[block 4] thin n=999 -> thin n=100 => x: add => s: sink\n"
+        "x.amount <- ta.number / 1000",
+        199801, test_nodes);
+    const struct seen *s[300];
+    CHECK_INT(seen_of("s", s, 300), ==, 3);
+    for (int i = 0; i < 3; i++) CHECK_NUM(s[i]->value - (float) (i * 99.9), ==, 0);
+}
+
+// What comes from outside has ended before a film begins: what it drives has its own values, and
+// nobody waits for it.
+TEST_LIMIT(offline_osc_and_midi_have_ended_and_what_they_drive_goes_on, 60)
+{
+    static const struct ph_node_info *all[400];
+    int n = 0;
+    for (; test_nodes[n]; n++) all[n] = test_nodes[n];
+    for (const struct ph_node_info *const *k = ph_nodes(); *k; k++)
+        if (!strcmp((*k)->name, "osc") || !strcmp((*k)->name, "midi")) all[n++] = *k;
+    CHECK_INT(n, >=, 2);
+    char text[400];
+    snprintf(text, sizeof text,
+             "o: osc %d\na: count fps=30 -> x: add amount=5 => s: sink\n"
+             "x.amount <- o.v1 + sine(2) * 0 + 1",
+             20000 + (int) getpid() % 20000);
+    run(text, 50, all);
+    CHECK_INT(test_seen_count, ==, 50);
+    for (int i = 0; i < 50; i++) CHECK_NUM((double) test_seen[i].value, ==, 5);
+}
