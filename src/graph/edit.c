@@ -116,7 +116,9 @@ static void set_policy(struct build *b, int i)
     bool offline = b->g->par.mode == PH_OFFLINE || (!link->queue && !l->drive);
     link->drop = offline ? PH_DROP_BLOCK : l->drop;
     link->depth = b->g->par.mode == PH_OFFLINE && l->depth < 4 ? 4 : l->depth;
-    if (hold && offline) link->depth = 256;
+    if (hold && offline && l->depth < 256) link->depth = 256;
+    // Live, a lane went on beside a full link that drops: it must here, too.
+    if (b->g->replaying && l->drop != PH_DROP_BLOCK) link->depth++;
     // Signals are small and may run ten minutes ahead of the pictures that they drive: a lane that
     // waited for room here might be the very one that those pictures come from.
     if (l->drive && offline) link->depth = 1 << 16;

@@ -458,7 +458,7 @@ void ph_journal_forget(struct ph_node *n);
 
 bool ph_replay_over(const struct ph_lane *lane); // this lane has made all its runs
 void ph_replay_step(struct ph_lane *lane);       // instead of taking inputs, controls and ticks
-void ph_replay_rest(struct ph_lane *lane);       // what came after the last run, before an edit
+void ph_replay_rest(struct ph_lane *lane);       // a lane ends: what came after its last run
 bool ph_replay_keeps(struct ph_link *l);         // the item just numbered l->pushed is wanted
 
 #endif

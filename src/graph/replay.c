@@ -49,6 +49,7 @@ struct segment {
     int script_count;
     struct needs **needs; // of each link
     uint64_t runs;        // of the busiest lane; 0 = not known
+    bool cut;             // the journal ends within it: how often lanes ran is not all known
 };
 
 struct replay {
@@ -431,10 +432,14 @@ void ph_replay_step(struct ph_lane *lane)
     }
 }
 
+// In a journal that was cut short another lane may wait for what this one made later.
 void ph_replay_rest(struct ph_lane *lane)
 {
+    const struct replay *r = lane->graph->replay;
     struct script *s = script_now(lane);
     while (s && s->next < s->count) follow(lane, &s->entries[s->next++]);
+    for (int i = 0; i < lane->leaving_count && r->segments[r->now].cut; i++)
+        ph_link_close(lane->leaving[i]);
 }
 
 // --- what each link must keep, over all segments
@@ -462,6 +467,7 @@ static bool expand(struct replay *r, struct segment *s, int lane)
         }
         if (!need(r, s->needs[e->link], e->value)) return false;
     }
+    s->cut |= sc->end == UINT64_MAX;
     if (sc->end == UINT64_MAX && sc->count) sc->end = sc->entries[sc->count - 1].run + 1;
     if (input < 0) return true;
     // the writer was killed: how often this lane ran is not known, all that comes is taken
@@ -582,29 +588,27 @@ static bool any_known(const struct ph_graph *g)
     return false;
 }
 
-static void end_lane(struct ph_lane *lane, bool close)
+// Nothing but the end of another lane ends this one: all it takes comes through one link, and what is
+// not in its script is taken as it comes.
+static bool ends_with_its_input(const struct ph_graph *g, const struct ph_lane *lane)
 {
-    ph_lane_join(lane);
-    for (int i = 0; i < lane->leaving_count && close; i++) ph_link_close(lane->leaving[i]);
+    return lane->one_input && g->links[lane->input]->from;
 }
 
 // Lanes end by themselves. In a journal that was cut short the number of runs of some is not
-// known: the sources among those stop when the known lanes have, the others take what is left.
+// known: of those the ones that make frames by themselves stop when the known lanes have, the
+// others take what is left. Each closes what leads out of it.
 static void join_lanes(struct ph_graph *g)
 {
     struct segment *s = &g->replay->segments[g->replay->now];
-    bool whole = true, known[PH_MAX_NODES];
-    for (int k = 0; k < g->lane_count; k++) {
-        known[k] = s->scripts[k].end != UINT64_MAX;
-        whole = whole && known[k];
-    }
+    bool known[PH_MAX_NODES];
+    for (int k = 0; k < g->lane_count; k++) known[k] = s->scripts[k].end != UINT64_MAX;
     for (int k = 0; k < g->lane_count; k++)
-        if (known[k]) end_lane(g->lanes[k], !whole);
+        if (known[k]) ph_lane_join(g->lanes[k]);
     for (int k = 0; k < g->lane_count; k++) {
-        if (known[k] || g->lanes[k]->in_count) continue;
+        if (known[k] || ends_with_its_input(g, g->lanes[k])) continue;
         s->scripts[k].end = 0;
         ph_lane_poke(g->lanes[k]);
-        end_lane(g->lanes[k], true);
     }
     for (int k = 0; k < g->lane_count; k++) ph_lane_join(g->lanes[k]);
 }

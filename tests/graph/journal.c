@@ -451,6 +451,21 @@ TEST(two_sources_of_a_late_lane_meet_as_they_did)
     check_replay(&g, "s", NULL);
 }
 
+// The journal knows the run of a lane in which a held frame came: a node that runs twice in one shows
+// one frame both times.
+TEST(a_node_that_runs_twice_in_a_pass_holds_the_same_frame_live_and_again)
+{
+    struct ph_graph *g = make("a: count fps=50 -> twin -> p: pair ms=5 -> s: sink\n"
+                              "b: count fps=1000 => p.b");
+    test_flow("s", 60);
+    for (int i = 0; i + 1 < test_seen_count; i++) {
+        const struct seen *one = &test_seen[i], *two = one + 1;
+        if (one->id % 2 || two->id != one->id + 1) continue;
+        CHECK_NUM(two->value - one->value, ==, 1000);
+    }
+    check_replay(&g, "s", NULL);
+}
+
 TEST(a_journal_cut_short_is_replayed_as_far_as_it_goes)
 {
     struct ph_graph *g = make("count fps=300 => work ms=11 => s: sink");

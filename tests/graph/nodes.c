@@ -277,10 +277,16 @@ static const struct ph_node_info node_add = {
     .process = add_process,
 };
 
+struct pair {
+    float ms;
+};
+
 static ph_err pair_process(struct ph_node *n)
 {
+    const struct pair *p = ph_priv(n);
     struct ph_frame *a, *b;
     ph_err ret = ph_node_read(n, 0, &a);
+    if (p->ms > 0) ph_node_work(n, (int64_t) ((double) p->ms * 1e6));
     if (ret != PH_OK || (ret = ph_frame_make_writable(&a)) < 0) return ret;
     bool both = ph_node_read(n, 1, &b) == PH_OK;
     *(float *) (void *) a->picture.data[0] =
@@ -289,12 +295,43 @@ static ph_err pair_process(struct ph_node *n)
     return ph_node_write(n, 0, a);
 }
 
+// Two of each: the second a little later.
+static ph_err twin_process(struct ph_node *n)
+{
+    struct ph_frame *f, *second;
+    ph_err ret = ph_node_read(n, 0, &f);
+    if (ret != PH_OK || (ret = ph_frame_make_writable(&f)) < 0) return ret;
+    f->id *= 2;
+    second = ph_frame_ref(f);
+    if ((ret = ph_frame_make_writable(&second)) < 0) {
+        ph_frame_unref(&f);
+        return ret;
+    }
+    second->id++;
+    second->pts_ns++;
+    ret = ph_node_write(n, 0, f);
+    if (ret == PH_OK) return ph_node_write(n, 0, second);
+    ph_frame_unref(&second);
+    return ret;
+}
+
+static const struct ph_node_info node_twin = {
+    .name = "twin",
+    .group = "prepare",
+    .help = "each frame twice",
+    .in = PH_PORTS({ "in", ANY }),
+    .out = PH_PORTS({ "out", ANY }),
+    .process = twin_process,
+};
+
 static const struct ph_node_info node_pair = {
     .name = "pair",
     .group = "compose",
     .help = "two inputs",
     .in = PH_PORTS({ "a", PH_PICTURE }, { "b", PH_PICTURE, PH_PORT_HOLD }),
     .out = PH_PORTS({ "out", PH_PICTURE }),
+    .params = (const struct ph_param[]){ PH_FLOAT(struct pair, ms, 0, 1000), { 0 } },
+    .priv_size = sizeof(struct pair),
     .process = pair_process,
 };
 
@@ -630,8 +667,9 @@ static const struct ph_node_info node_download = {
 };
 
 const struct ph_node_info *const test_nodes[] = {
-    &node_count,  &node_stream, &node_pass,     &node_work,  &node_add,  &node_pair,
-    &node_cutter, &node_sink,   &node_viewed,   &node_few,   &node_push, &node_gpu,
-    &node_both,   &node_upload, &node_download, &node_brief, &node_own,  &node_asker,
-    &node_thin,   &node_meter,  &node_encoder,  &node_drums, &node_tell, NULL,
+    &node_count,   &node_stream, &node_pass,  &node_work,   &node_add,
+    &node_pair,    &node_cutter, &node_sink,  &node_viewed, &node_few,
+    &node_push,    &node_gpu,    &node_both,  &node_upload, &node_download,
+    &node_brief,   &node_own,    &node_asker, &node_thin,   &node_meter,
+    &node_encoder, &node_drums,  &node_tell,  &node_twin,   NULL,
 };

@@ -27,7 +27,8 @@ extern _Atomic int test_opened, test_closed, test_cut_calls, test_cut_failures;
 // thin n=                        : hands every n-th frame on
 // work ms=                       : takes so long
 // add amount= whole= twice= kind= : adds to the value: (amount + whole + 1000 kind), or twice that
-// pair a, b (held)               : value = 1000 * a + b's id
+// pair a, b (held) ms=           : value = 1000 * a + b's id; takes so long
+// twin                           : hands each frame on twice
 // cutter fail=                   : counts cuts, fails the first `fail` of them
 // sink                           : records what it sees
 // few frames=                    : a sink that has enough after so many
