@@ -109,7 +109,9 @@ PH_API void ph_graph_wake(struct ph_graph *g);
 PH_API char *ph_graph_text(struct ph_graph *g);        // canonical, with all present values
 PH_API char *ph_graph_explain(struct ph_graph *g);     // lanes, links, memory, transfers
 PH_API char *ph_graph_status_json(struct ph_graph *g); // see docs/protocol.md, "room"
-PH_API char *ph_graph_trace_json(struct ph_graph *g);  // Chrome trace event format
+PH_API char *
+ph_graph_signals_json(struct ph_graph *g);            // its "signals": what moves, and no more
+PH_API char *ph_graph_trace_json(struct ph_graph *g); // Chrome trace event format
 PH_API char *ph_graph_metrics_text(struct ph_graph *g, const char *room); // Prometheus
 
 struct ph_graph_rates {

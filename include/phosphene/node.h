@@ -46,6 +46,14 @@ struct ph_signal_info {
     float min, max;   // usual range: meters and mappings start from it
     const char *help; // one line, no final dot
 };
+// Something that a node heard from outside and could make a signal of: a controller, an address.
+struct ph_found {
+    char name[88];  // as the node's parameters call it
+    float value;    // newest, as the signal would be
+    unsigned count; // how often it came
+    int signal;     // which of the node's signals it is; -1 = none
+};
+
 #define PH_SIGNALS_OF(...) ((const struct ph_signal_info[]){ __VA_ARGS__, { 0 } })
 
 enum ph_drop {
@@ -92,6 +100,9 @@ struct ph_node_info {
     // Sinks: does anybody want this now (PH_CODEC_NONE: anything at all)? A graph none of whose
     // sinks wants anything sleeps. NULL = always.                                   thread: any
     bool (*wants)(struct ph_node *n, enum ph_codec codec);
+
+    // What it has heard, oldest acquaintance first; how many of at most max. May be NULL. thread: any
+    int (*found)(struct ph_node *n, struct ph_found *out, int max);
 };
 
 // --- the node itself                                                               thread: any

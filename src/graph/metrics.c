@@ -4,6 +4,7 @@
 
 #include "core/number.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -360,6 +361,33 @@ static void json_meters(struct ph_buf *b, const struct ph_node *n)
     ph_buf_puts(b, "}");
 }
 
+#define FOUND 64
+
+static void json_found(struct ph_buf *b, struct ph_node *n)
+{
+    struct ph_found found[FOUND];
+    if (!n->info->found) return;
+    int count = n->info->found(n, found, FOUND);
+    ph_json_key(b, "found");
+    ph_buf_puts(b, "[");
+    for (int i = 0; i < count; i++) {
+        const struct ph_found *f = &found[i];
+        ph_json_sep(b);
+        ph_buf_puts(b, "{\"name\":");
+        ph_json_str(b, f->name);
+        ph_json_key(b, "value");
+        ph_json_num(b, (double) f->value);
+        json_count(b, "count", f->count);
+        ph_json_key(b, "signal");
+        if (f->signal >= 0)
+            ph_json_str(b, n->info->signals[f->signal].name);
+        else
+            ph_buf_puts(b, "null");
+        ph_buf_puts(b, "}");
+    }
+    ph_buf_puts(b, "]");
+}
+
 static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
 {
     struct ph_node *n = g->nodes[i];
@@ -390,6 +418,7 @@ static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
     json_params(b, &g->ast->nodes[i]);
     json_drives(b, n);
     json_meters(b, n);
+    json_found(b, n);
     ph_buf_puts(b, "}");
 }
 
@@ -487,6 +516,62 @@ char *ph_graph_status_json(struct ph_graph *g)
     ph_buf_puts(&b, "]}");
     pthread_rwlock_unlock(&g->topo);
     free(text);
+    return ph_buf_steal(&b);
+}
+
+// --- what moves
+
+// Four digits: a meter has fewer pixels.
+static void json_short(struct ph_buf *b, double v)
+{
+    ph_json_sep(b);
+    if (isfinite(v))
+        ph_buf_printf(b, "%.4g", v);
+    else
+        ph_buf_puts(b, "null");
+}
+
+static void short_meters(struct ph_buf *b, const struct ph_node *n)
+{
+    const struct meters *m = n->meters;
+    ph_json_key(b, n->name);
+    ph_buf_puts(b, "{\"values\":[");
+    for (int i = 0; i < m->count; i++)
+        json_short(b, (double) atomic_load_explicit(&m->value[i], RELAXED));
+    ph_buf_puts(b, "],\"beat\":{\"bpm\":");
+    ph_json_num(b, (double) atomic_load_explicit(&m->bpm, RELAXED));
+    ph_json_key(b, "beat");
+    ph_json_num(b, (double) atomic_load_explicit(&m->beat, RELAXED));
+    ph_json_key(b, "confidence");
+    ph_json_num(b, (double) atomic_load_explicit(&m->confidence, RELAXED));
+    ph_buf_puts(b, "}}");
+}
+
+static void short_drives(struct ph_buf *b, const struct ph_node *n)
+{
+    ph_json_key(b, n->name);
+    ph_buf_puts(b, "{");
+    for (int i = 0; i < n->drives->count; i++) {
+        const struct drive *d = &n->drives->of[i];
+        if (!atomic_load_explicit(&d->known, RELAXED)) continue;
+        ph_json_key(b, d->param->name);
+        ph_json_num(b, (double) atomic_load_explicit(&d->shows, RELAXED));
+    }
+    ph_buf_puts(b, "}");
+}
+
+char *ph_graph_signals_json(struct ph_graph *g)
+{
+    struct ph_buf b = { 0 };
+    pthread_rwlock_rdlock(&g->topo);
+    ph_buf_puts(&b, "{\"nodes\":{");
+    for (int i = 0; i < g->node_count; i++)
+        if (g->nodes[i]->meters) short_meters(&b, g->nodes[i]);
+    ph_buf_puts(&b, "},\"drives\":{");
+    for (int i = 0; i < g->node_count; i++)
+        if (g->nodes[i]->drives) short_drives(&b, g->nodes[i]);
+    pthread_rwlock_unlock(&g->topo);
+    ph_buf_puts(&b, "}}");
     return ph_buf_steal(&b);
 }
 

@@ -35,6 +35,12 @@ char *ph_room_doc(struct ph_room *room)
     return doc;
 }
 
+// Names of nodes, parameters and numbers: nothing that would have to be hidden.
+char *ph_room_signals(struct ph_room *room)
+{
+    return ph_graph_signals_json(room->graph);
+}
+
 void ph_room_act_doc(struct ph_room *room, struct ph_room_job *j)
 {
     if (!ph_room_is_open(room, &j->asker)) return;

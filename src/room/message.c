@@ -143,7 +143,16 @@ static ph_err read_ping(struct draft *d, const struct ph_json *v, struct ph_faul
 
 static ph_err read_subscribe(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
-    const struct ph_json *room = ph_json_get(v, "room"), *hz = ph_json_get(v, "hz");
+    const struct ph_json *room = ph_json_get(v, "room"), *hz = ph_json_get(v, "hz"),
+                         *signals = ph_json_get(v, "signals");
+    if (signals && (signals->type != PH_JSON_NUMBER || signals->number < 0 ||
+                    signals->number > PH_MESSAGE_SIGNALS_HZ))
+        return ph_fail(fault, PH_EINVAL, "signals",
+                       "signals is 1 … %d times a second, or 0 for no more",
+                       PH_MESSAGE_SIGNALS_HZ);
+    d->m.signals_hz = ph_json_double(signals, -1);
+    d->m.hz = -1;
+    if (signals && !room && !hz) return PH_OK;
     if (!room || room->type != PH_JSON_BOOL)
         return ph_fail(fault, PH_EINVAL, "room", "room is true or false");
     if (hz && (hz->type != PH_JSON_NUMBER || hz->number < 1 || hz->number > 10))
@@ -260,7 +269,7 @@ static const struct kind {
     [PH_MESSAGE_SET] = { "set", read_set, { "node", "values", "drives", "at" } },
     [PH_MESSAGE_CUT] = { "cut", read_cut, { "kind", "chunks" } },
     [PH_MESSAGE_PING] = { "ping", read_ping, { "t" } },
-    [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz" } },
+    [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz", "signals" } },
     [PH_MESSAGE_SHOWN] = { "shown", read_shown, { "frame", "t", "count" } },
     [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs", "parts" } },
     [PH_MESSAGE_CODEC] = { "codec", read_codec, { "codec" } },

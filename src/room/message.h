@@ -19,8 +19,9 @@ enum ph_message_type {
     PH_MESSAGE_ROLE,
 };
 
-#define PH_MESSAGE_VALUES 64
-#define PH_MESSAGE_CODECS 8
+#define PH_MESSAGE_VALUES     64
+#define PH_MESSAGE_CODECS     8
+#define PH_MESSAGE_SIGNALS_HZ 30
 
 struct ph_message_value {
     const char *param;
@@ -31,17 +32,18 @@ struct ph_message_value {
 // One block of memory, so that a queue of many stays small.
 struct ph_message {
     enum ph_message_type type;
-    size_t bytes;     // of this block
-    const char *node; // SET
-    int at;           // SET: enum ph_when
-    bool hard;        // CUT
-    int chunks;       // CUT: 1 … 64
-    const char *t;    // PING: the number as it came, to be echoed; NULL = none
-    double hz;        // SUBSCRIBE: room documents a second; 0 = no more
-    uint64_t frame;   // SHOWN
-    double t_ms;      // SHOWN: the client's clock; NAN = not told
-    bool camera;      // ROLE: sends pictures and wants none; else a viewer
-    int shown;        // SHOWN: pictures since the last report, at least 1
+    size_t bytes;      // of this block
+    const char *node;  // SET
+    int at;            // SET: enum ph_when
+    bool hard;         // CUT
+    int chunks;        // CUT: 1 … 64
+    const char *t;     // PING: the number as it came, to be echoed; NULL = none
+    double hz;         // SUBSCRIBE: room documents a second; 0 = no more, -1 = as it is
+    double signals_hz; // SUBSCRIBE: signals a second, likewise
+    uint64_t frame;    // SHOWN
+    double t_ms;       // SHOWN: the client's clock; NAN = not told
+    bool camera;       // ROLE: sends pictures and wants none; else a viewer
+    int shown;         // SHOWN: pictures since the last report, at least 1
     enum ph_codec
         codecs[PH_MESSAGE_CODECS]; // HELLO, CODEC: best first; JPEG is always among them
     int codec_count;

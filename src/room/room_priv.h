@@ -59,6 +59,10 @@ ph_err ph_waiter_wait(struct ph_waiter *w); // and frees, except json
 
 // --- view.c: viewers, and the frames they get
 
+struct ph_turn {               // something that is sent again and again
+    int64_t period_ns, due_ns; // period 0 = not subscribed
+};
+
 struct ph_viewer {
     struct ph_viewer *next;
     struct ph_room *room; // a reference
@@ -77,10 +81,10 @@ struct ph_viewer {
     int wants_count;
     int feed; // enum ph_feed_codec; -1 = none
     bool shown_any;
-    uint32_t epoch;                    // of the newest frame it was sent
-    int64_t metrics_ns;                // when it got the last ones
-    int64_t doc_period_ns, doc_due_ns; // 0 = not subscribed
-    uint64_t dropped;                  // pictures; as of the last tick
+    uint32_t epoch;              // of the newest frame it was sent
+    int64_t metrics_ns;          // when it got the last ones
+    struct ph_turn doc, signals; // subscriptions
+    uint64_t dropped;            // pictures; as of the last tick
     // what it told with "shown"
     struct ph_rate shown;
     struct ph_hist latency;
@@ -242,6 +246,7 @@ ph_err ph_room_edit_graph(struct ph_room *room, const char *text, struct ph_faul
 ph_err ph_room_learn(struct ph_room *room, struct ph_fault *fault); // reads the graph's text
 bool ph_room_is_open(struct ph_room *room, struct ph_asker *a);     // else the asker is told
 char *ph_room_doc(struct ph_room *room);                            // doc.c; malloc'ed
+char *ph_room_signals(struct ph_room *room);                        // likewise
 void ph_room_event(void *opaque, const struct ph_event *e);         // thread: lane, ctl
 // Why no frame can be made yet; "" = one can. Like snprintf.                         thread: any
 int ph_room_not_ready(struct ph_room *room, char *text, size_t size);
@@ -277,7 +282,7 @@ void ph_view_leave(struct ph_room *room, struct ph_viewer *v);
 void ph_view_hello(struct ph_viewer *v, const struct ph_message *m); // HELLO, CODEC; thread: io
 void ph_view_shown(struct ph_viewer *v, const struct ph_message *m); // thread: io
 void ph_view_role(struct ph_viewer *v, bool camera);                 // thread: io
-void ph_view_subscribe(struct ph_viewer *v, double hz);              // thread: io
+void ph_view_subscribe(struct ph_viewer *v, const struct ph_message *m);  // thread: io
 void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast); // thread: worker
 void ph_view_cut(struct ph_room *room,
                  uint32_t epoch); // nothing older from now on; thread: any

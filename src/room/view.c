@@ -6,6 +6,7 @@
 #include "server/protocol.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,11 +325,18 @@ void ph_view_hello(struct ph_viewer *v, const struct ph_message *m)
     ph_worker_poke(&room->worker);
 }
 
-void ph_view_subscribe(struct ph_viewer *v, double hz)
+static void set_turn(struct ph_turn *t, double hz)
+{
+    if (hz < 0) return;
+    t->period_ns = hz > 0 ? (int64_t) (1e9 / hz) : 0;
+    t->due_ns = 0;
+}
+
+void ph_view_subscribe(struct ph_viewer *v, const struct ph_message *m)
 {
     pthread_mutex_lock(&v->room->view_lock);
-    v->doc_period_ns = hz > 0 ? (int64_t) (1e9 / hz) : 0;
-    v->doc_due_ns = 0;
+    set_turn(&v->doc, m->hz);
+    set_turn(&v->signals, m->signals_hz);
     pthread_mutex_unlock(&v->room->view_lock);
     ph_worker_poke(&v->room->worker);
 }
@@ -636,41 +644,56 @@ static void measure(struct ph_room *room, int64_t now)
     pthread_mutex_unlock(&room->view_lock);
 }
 
-static bool doc_due(const struct ph_viewer *v, int64_t now)
+// What viewers subscribe to, and who makes the text of it.
+static const struct topic {
+    const char *type;
+    size_t turn; // where it is in a viewer
+    char *(*text)(struct ph_room *room);
+} topics[] = {
+    { "room", offsetof(struct ph_viewer, doc), ph_room_doc },
+    { "signals", offsetof(struct ph_viewer, signals), ph_room_signals },
+};
+
+static struct ph_turn *turn_of(struct ph_viewer *v, const struct topic *t)
 {
-    return v->doc_period_ns && v->doc_due_ns <= now;
+    return (struct ph_turn *) (void *) ((char *) v + t->turn);
 }
 
-static bool any_doc_due(struct ph_room *room, int64_t now)
+static bool due(struct ph_viewer *v, const struct topic *t, int64_t now)
+{
+    const struct ph_turn *turn = turn_of(v, t);
+    return turn->period_ns && turn->due_ns <= now;
+}
+
+static bool any_due(struct ph_room *room, const struct topic *t, int64_t now)
 {
     bool any = false;
     pthread_mutex_lock(&room->view_lock);
-    for (const struct ph_viewer *v = room->viewers; v; v = v->next)
-        any = any || doc_due(v, now);
+    for (struct ph_viewer *v = room->viewers; v; v = v->next) any = any || due(v, t, now);
     pthread_mutex_unlock(&room->view_lock);
     return any;
 }
 
 // A client that has not taken the last one is not sent another.
-static void send_docs(struct ph_room *room, int64_t now, int64_t *due_ns)
+static void send_topic(struct ph_room *room, const struct topic *t, int64_t now,
+                       int64_t *due_ns)
 {
     struct ph_buf b = { 0 };
-    char *doc = any_doc_due(room, now) ? ph_room_doc(room) : NULL;
-    if (doc) {
-        ph_buf_puts(&b, "{\"type\":\"room\",\"data\":");
-        ph_buf_puts(&b, doc);
-        ph_buf_puts(&b, "}");
-    }
-    free(doc);
+    char *text = any_due(room, t, now) ? t->text(room) : NULL;
+    if (text) ph_buf_printf(&b, "{\"type\":\"%s\",\"data\":", t->type);
+    if (text) ph_buf_puts(&b, text);
+    if (text) ph_buf_puts(&b, "}");
+    free(text);
     pthread_mutex_lock(&room->view_lock);
     for (struct ph_viewer *v = room->viewers; v; v = v->next) {
-        if (!v->doc_period_ns) continue;
-        if (doc_due(v, now)) {
+        struct ph_turn *turn = turn_of(v, t);
+        if (!turn->period_ns) continue;
+        if (due(v, t, now)) {
             if (b.len && !b.failed && !ph_ws_backlog(v->conn))
                 ph_ws_send_text(v->conn, b.data, b.len);
-            v->doc_due_ns = now + v->doc_period_ns;
+            turn->due_ns = now + turn->period_ns;
         }
-        sooner(due_ns, v->doc_due_ns);
+        sooner(due_ns, turn->due_ns);
     }
     pthread_mutex_unlock(&room->view_lock);
     ph_buf_free(&b);
@@ -707,7 +730,8 @@ int64_t ph_view_tick(void *opaque, int64_t now)
         measure(room, now);
         sooner(&need.due_ns, room->measured_ns + RATES_NS);
     }
-    send_docs(room, now, &need.due_ns);
+    for (size_t i = 0; i < sizeof topics / sizeof *topics; i++)
+        send_topic(room, &topics[i], now, &need.due_ns);
     return need.due_ns;
 }
 

@@ -176,7 +176,7 @@ static void heard(void *user, struct ph_conn *conn, const char *text, size_t len
     case PH_MESSAGE_SET: ask(v, m, id, ph_room_act_set); return;
     case PH_MESSAGE_CUT: ask(v, m, id, ph_room_act_cut); return;
     case PH_MESSAGE_PING: pong(conn, m); break;
-    case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m->hz); break;
+    case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m); break;
     case PH_MESSAGE_SHOWN: ph_view_shown(v, m); break;
     case PH_MESSAGE_ROLE:
         if (v->clouds)

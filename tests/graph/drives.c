@@ -341,6 +341,10 @@ TEST(what_was_set_by_hand_stays_and_comes_back)
     CHECK_HAS(status,
               "\"drives\":[{\"param\":\"amount\",\"text\":\"value * 100\",\"value\":400}]");
     CHECK_HAS(status, "\"signals\":{\"level\":3,\"kick\":1,\"steps\":300}");
+    char *moves = ph_graph_signals_json(g);
+    CHECK_HAS(moves, "\"values\":[3,1,300],\"beat\":{\"bpm\":");
+    CHECK_HAS(moves, "\"drives\":{\"a\":{\"amount\":400}}");
+    free(moves);
     free(text);
     free(status);
     CHECK_OK(ph_graph_drive(g, 4, "a", "amount", NULL, NULL));

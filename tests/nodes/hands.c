@@ -155,6 +155,41 @@ TEST(a_recalled_value_waits_for_its_fader)
     run_close(&r);
 }
 
+// What the room document says that the node has heard.
+static void check_found(const char *part)
+{
+    char *status = ph_graph_status_json(r.graph);
+    CHECK_HAS(status, part);
+    free(status);
+}
+
+TEST(controllers_that_moved_are_told_and_a_map_leaves_the_others_in_hand)
+{
+    NEEDS_MIDI();
+    open_graph("midi map=1:74 -> keep", PH_STEPPED);
+    check_found("\"found\":[]");
+    SEND("midi", 0, 0xb0, 74, 0); // c1 is at 0: picked up
+    SEND("midi", 0.1, 0xb4, 21, 127);
+    check_found("\"found\":[{\"name\":\"74/1\",\"value\":0,\"count\":1,\"signal\":\"c1\"},"
+                "{\"name\":\"21/5\",\"value\":1,\"count\":1,\"signal\":null}]");
+    run_set(&r, "midi", "map", "1:74 2:21/5");
+    run_set(&r, "midi", "recall", "- 0.5"); // what a knob is at that it is to take over
+    SEND("midi", 0.2, 0xb0, 74, 127);       // far from where it was, and still held
+    CHECK_NUM(midi_value("c1"), ==, 1);
+    CHECK_NUM(midi_value("c2"), ==, 0.5);
+    SEND("midi", 0.3, 0xb4, 21, 120);
+    CHECK_NUM(midi_value("c2"), ==, 0.5);
+    SEND("midi", 0.4, 0xb4, 21, 30);
+    CHECK_NUM(fabsf(midi_value("c2") - 30 / 127.f), <=, 1e-6);
+    check_found("\"count\":3,\"signal\":\"c2\"");
+    for (int i = 0; i < 100; i++) SEND("midi", 1 + i * 0.01, 0xbf, i, 1); // and no more than 64
+    check_found("{\"name\":\"61/16\",");
+    char *status = ph_graph_status_json(r.graph);
+    CHECK(!strstr(status, "\"62/16\""));
+    free(status);
+    run_close(&r);
+}
+
 TEST(a_midi_clock_is_the_beat)
 {
     NEEDS_MIDI();
@@ -260,6 +295,8 @@ TEST(osc_over_a_socket_becomes_signals_and_tells_its_addresses)
     CHECK_NUM(got.value[0], ==, 0.25);
     CHECK_NUM(got.value[1], ==, 0.25);
     CHECK_NUM(got.value[2], ==, 0.75);
+    check_found("{\"name\":\"/xy\",\"value\":0.25,\"count\":1,\"signal\":\"v2\"},"
+                "{\"name\":\"/xy:2\",\"value\":0.75,\"count\":1,\"signal\":\"v3\"}]");
     send_to(s, port, "/phosphene/list\0,\0\0\0", 20);
     char reply[4096];
     ssize_t n = recv(s, reply, sizeof reply, 0);
@@ -274,6 +311,12 @@ TEST(osc_over_a_socket_becomes_signals_and_tells_its_addresses)
     send_to(s, port, w.bytes, w.size);
     wait_for_frames(3);
     CHECK_NUM(got.value[0], ==, 1);
+    check_found("{\"name\":\"/1/fader1\",\"value\":1,\"count\":1,\"signal\":\"v1\"}]");
+    w.size = 0;
+    ph_osc_put_floats(&w, "/new", &one, 1);
+    send_to(s, port, w.bytes, w.size);
+    wait_for_frames(4);
+    check_found("{\"name\":\"/new\",\"value\":1,\"count\":1,\"signal\":null}]");
     close(s);
     run_close(&r);
 }

@@ -110,6 +110,37 @@ TEST(a_drive_is_set_refused_and_taken_away)
     house_stop(&h);
 }
 
+TEST(signals_are_sent_for_as_long_as_they_are_asked_for)
+{
+    struct house h;
+    struct client c;
+    house_start(&h, SOLID, NULL);
+    watch(&h, &c, "/ws/stream");
+    CHECK(ws_send_text(&c, "{\"type\":\"set\",\"id\":1,\"node\":\"pattern\",\"drives\":{"
+                           "\"speed\":\"5 + sine(4) * 0\"}}"));
+    struct message m = next_text(&c, "\"ack\"");
+    message_free(&m);
+    CHECK(ws_send_text(&c, "{\"type\":\"subscribe\",\"signals\":30}"));
+    for (int i = 0; i < 3; i++) {
+        m = next_text(&c, "\"type\":\"signals\"");
+        CHECK_HAS(m.data, "\"data\":{\"nodes\":{},\"drives\":{\"pattern\":{\"speed\":5}}}");
+        message_free(&m);
+    }
+    CHECK(ws_send_text(&c, "{\"type\":\"subscribe\",\"room\":true,\"hz\":10,\"signals\":0}"));
+    CHECK(ws_send_text(&c, "{\"type\":\"ping\"}"));
+    m = next_text(&c, "\"pong\"");
+    message_free(&m);
+    for (int docs = 0; docs < 5;) {
+        m = ws_next(&c);
+        CHECK(m.opcode);
+        CHECK(m.opcode != 1 || !strstr(m.data, "\"type\":\"signals\""));
+        docs += m.opcode == 1 && strstr(m.data, "\"type\":\"room\"");
+        message_free(&m);
+    }
+    client_close(&c);
+    house_stop(&h);
+}
+
 TEST(several_values_land_together_with_one_ack)
 {
     struct house h;

@@ -85,6 +85,15 @@ TEST(cuts_pings_and_reports_are_taken_apart)
     free(m);
     CHECK_OK(parse(&m, "{\"type\":\"subscribe\",\"room\":true}", &f));
     CHECK_NUM(m->hz, ==, 4);
+    CHECK_NUM(m->signals_hz, ==, -1);
+    free(m);
+    CHECK_OK(parse(&m, "{\"type\":\"subscribe\",\"signals\":20}", &f));
+    CHECK_NUM(m->hz, ==, -1); // the room documents go on as they were
+    CHECK_NUM(m->signals_hz, ==, 20);
+    free(m);
+    CHECK_OK(parse(&m, "{\"type\":\"subscribe\",\"room\":false,\"signals\":0}", &f));
+    CHECK_NUM(m->hz, ==, 0);
+    CHECK_NUM(m->signals_hz, ==, 0);
     free(m);
 }
 
@@ -132,6 +141,9 @@ TEST(what_is_wrong_is_refused_with_the_name_of_the_member)
         { "{\"type\":\"cut\",\"kind\":\"hard\",\"chunks\":1}", "chunks", "only a soft cut" },
         { "{\"type\":\"subscribe\",\"hz\":4}", "room", "true or false" },
         { "{\"type\":\"subscribe\",\"room\":true,\"hz\":60}", "hz", "1 … 10" },
+        { "{\"type\":\"subscribe\",\"signals\":31}", "signals", "1 … 30" },
+        { "{\"type\":\"subscribe\",\"signals\":true}", "signals", "1 … 30" },
+        { "{\"type\":\"subscribe\",\"hz\":4,\"signals\":1}", "room", "true or false" },
         { "{\"type\":\"shown\",\"t\":1}", "frame", "missing" },
         { "{\"type\":\"shown\",\"frame\":-1}", "frame", "0 … " },
         { "{\"type\":\"hello\",\"codecs\":\"h264\"}", "codecs", "list" },

@@ -11,18 +11,29 @@
 
 #include <math.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #define SLOTS 16
+#define FOUND 64   // controllers that are told
 #define SENSE 0xfe // "active sensing": a byte that means nothing but that time goes on
 
 struct slot {
     int number, channel; // of its controller; number -1 = none; channel -1 = any
+    bool mapped;
     struct ph_pickup pickup;
     float value;
+};
+
+// Written by the lane: number and channel once, before it is counted; others only read.
+struct found {
+    int number, channel;
+    _Atomic int signal; // the slot that it is; -1 = none
+    _Atomic float value;
+    _Atomic unsigned count;
 };
 
 struct midi {
@@ -40,6 +51,8 @@ struct midi {
     int held; // notes that are down
     float note, velocity, bend, pressure;
     double clock_s; // moment of the newest tick
+    struct found found[FOUND];
+    _Atomic int founds;
 };
 
 enum { NOTE = SLOTS, VELOCITY, GATE, BEND, PRESSURE, PLAYING, SIGNALS };
@@ -169,8 +182,11 @@ static bool read_pair(const char *word, struct slot *slots, struct ph_fault *fau
         return false;
     }
     struct slot *s = &slots[slot - 1];
+    channel = channel ? channel - 1 : -1;
+    s->mapped = true;
+    if (s->number == number && s->channel == channel) return true; // its fader is in the hand
     s->number = number;
-    s->channel = channel ? channel - 1 : -1;
+    s->channel = channel;
     s->pickup = (struct ph_pickup){ .last = -1 };
     return true;
 }
@@ -179,18 +195,25 @@ static ph_err read_map(const char *text, struct slot *slots, struct ph_fault *fa
 {
     char copy[512], *rest = copy;
     snprintf(copy, sizeof copy, "%s", text);
-    for (int i = 0; i < SLOTS; i++) slots[i].number = -1;
+    for (int i = 0; i < SLOTS; i++) slots[i].mapped = false;
     for (char *word; (word = strsep(&rest, " ,"));)
         if (*word && !read_pair(word, slots, fault)) return PH_EINVAL;
+    for (int i = 0; i < SLOTS; i++)
+        if (!slots[i].mapped) slots[i].number = -1;
     return PH_OK;
 }
 
-// Values that a preset brings: faders stand elsewhere and have to pick them up.
+// Values that a preset brings: faders stand elsewhere and have to pick them up. "-" is left alone.
 static void read_values(struct midi *p)
 {
     const char *at = p->recall;
     for (int i = 0; i < SLOTS; i++) {
         char *end;
+        at += strspn(at, " ,");
+        if (at[0] == '-' && (!at[1] || strchr(" ,", at[1]))) {
+            at++;
+            continue;
+        }
         float v = ph_strtof(at, &end);
         if (end == at) return;
         p->slot[i].value = v > 0 ? v < 1 ? v : 1 : 0;
@@ -207,17 +230,74 @@ static bool changed(char **seen, const char *now)
     return true;
 }
 
+// --- what came
+
+static int slot_of(const struct midi *p, int number, int channel)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        const struct slot *s = &p->slot[i];
+        if (s->number == number && (s->channel < 0 || s->channel == channel)) return i;
+    }
+    return -1;
+}
+
+static void name_found(struct midi *p)
+{
+    int n = atomic_load_explicit(&p->founds, memory_order_relaxed);
+    for (int i = 0; i < n; i++)
+        atomic_store_explicit(&p->found[i].signal,
+                              slot_of(p, p->found[i].number, p->found[i].channel),
+                              memory_order_relaxed);
+}
+
+static void note(struct midi *p, const struct ph_midi_message *m)
+{
+    int i = 0, n = atomic_load_explicit(&p->founds, memory_order_relaxed);
+    while (i < n && (p->found[i].number != m->number || p->found[i].channel != m->channel)) i++;
+    if (i == FOUND) return;
+    struct found *f = &p->found[i];
+    if (i == n) {
+        f->number = m->number;
+        f->channel = m->channel;
+        atomic_store_explicit(&f->signal, slot_of(p, m->number, m->channel),
+                              memory_order_relaxed);
+        atomic_store_explicit(&p->founds, n + 1, memory_order_release);
+    }
+    atomic_store_explicit(&f->value, (float) m->value / 127, memory_order_relaxed);
+    atomic_fetch_add_explicit(&f->count, 1, memory_order_relaxed);
+}
+
+static int midi_found(struct ph_node *n, struct ph_found *out, int max)
+{
+    struct midi *p = ph_priv(n);
+    int count = atomic_load_explicit(&p->founds, memory_order_acquire);
+    for (int i = 0; i < count && i < max; i++) {
+        struct found *f = &p->found[i];
+        out[i] = (struct ph_found){
+            .value = atomic_load_explicit(&f->value, memory_order_relaxed),
+            .count = atomic_load_explicit(&f->count, memory_order_relaxed),
+            .signal = atomic_load_explicit(&f->signal, memory_order_relaxed),
+        };
+        snprintf(out[i].name, sizeof out[i].name, "%d/%d", f->number, f->channel + 1);
+    }
+    return count < max ? count : max;
+}
+
 static void take_controller(struct ph_node *n, struct midi *p, const struct ph_midi_message *m)
 {
     double at = m->value / 127.0;
     if (p->learn > 0) {
         struct slot *s = &p->slot[p->learn - 1];
-        *s = (struct slot){ m->number, m->channel, { .last = -1, .holding = true }, 0 };
+        *s = (struct slot){ .number = m->number,
+                            .channel = m->channel,
+                            .pickup = { .last = -1, .holding = true } };
         ph_info(ph_node_log(n), ph_node_name(n),
                 "c%d is controller %d of channel %d: map=%d:%d/%d", (int) p->learn, m->number,
                 m->channel + 1, (int) p->learn, m->number, m->channel + 1);
         p->learn = 0;
+        name_found(p);
     }
+    note(p, m);
     for (int i = 0; i < SLOTS; i++) {
         struct slot *s = &p->slot[i];
         if (s->number != m->number || (s->channel >= 0 && s->channel != m->channel)) continue;
@@ -232,6 +312,7 @@ static ph_err midi_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct midi *p = ph_priv(n);
     ph_err ret = ph_node_replaying(n) ? PH_OK : can_hear(fault);
+    for (int i = 0; i < SLOTS; i++) p->slot[i].number = -1;
     if (ret == PH_OK) ret = read_map(p->map, p->slot, fault);
     if (ret < 0) return ret;
     ret = ph_bytes_start(&p->bytes, n, run, p);
@@ -311,6 +392,7 @@ static ph_err midi_apply(struct ph_node *n)
             ph_node_problem(n, "%s", fault.message);
         else
             memcpy(p->slot, slots, sizeof slots);
+        name_found(p);
     }
     if (changed(&p->seen_recall, p->recall)) read_values(p);
     return PH_OK;
@@ -322,7 +404,7 @@ static const struct ph_param params[] = {
     PH_STRING(struct midi, map, .max = 500, .help = "controllers of c1, c2 …: \"1:74 2:71/10\" is controller 74 of any channel, 71 of channel 10"),
     PH_INT(struct midi, learn, 0, SLOTS, .help = "the controller that moves next becomes this one; the log says how to write it as a map"),
     PH_BOOL(struct midi, pickup, .def = "on", .help = "a fader that stands elsewhere moves nothing until it has passed the present value"),
-    PH_STRING(struct midi, recall, .max = 500, .help = "sets c1, c2 … to these values: \"0.5 0 1\""),
+    PH_STRING(struct midi, recall, .max = 500, .help = "sets c1, c2 … to these values: \"0.5 - 1\"; - leaves one alone"),
     { 0 }
 };
 
@@ -353,4 +435,5 @@ const struct ph_node_info ph_node_midi = {
     .close = midi_close,
     .process = midi_process,
     .apply = midi_apply,
+    .found = midi_found,
 };

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +19,19 @@
 
 #define SLOTS   32
 #define ADDRESS 80
+#define FOUND   64 // different numbers that are told; a sender could invent any number of names
 
 struct slot {
     char address[ADDRESS];
     int arg; // which one of the message
+};
+
+// Written by the lane: a name once, before it is counted; others only read.
+struct found {
+    struct slot what;
+    int signal;
+    _Atomic float value;
+    _Atomic unsigned count;
 };
 
 struct osc {
@@ -34,6 +44,8 @@ struct osc {
     int slots;
     float value[SLOTS]; // the lane's
     bool troubled;
+    struct found found[FOUND];
+    _Atomic int founds;
 };
 
 // --- addresses
@@ -156,10 +168,76 @@ static void osc_close(struct ph_node *n)
     if (p->socket >= 0) close(p->socket);
 }
 
+// --- what came
+
+// A name that could stand in the list of addresses.
+static bool plain(const char *address)
+{
+    size_t n = strlen(address);
+    for (size_t i = 0; i < n; i++)
+        if (address[i] <= ' ' || address[i] > '~' || strchr("\"\\,:?*[]{}#", address[i]))
+            return false;
+    return n < ADDRESS - 3; // with its ":16"
+}
+
+static int signal_of(const struct osc *p, const char *address, int arg)
+{
+    for (int i = 0; i < p->slots; i++)
+        if (p->slot[i].arg == arg && !strcmp(p->slot[i].address, address)) return i;
+    return -1;
+}
+
+static struct found *found_of(struct osc *p, const char *address, int arg)
+{
+    int n = atomic_load_explicit(&p->founds, memory_order_relaxed);
+    for (int i = 0; i < n; i++)
+        if (p->found[i].what.arg == arg && !strcmp(p->found[i].what.address, address))
+            return &p->found[i];
+    if (n == FOUND) return NULL;
+    struct found *f = &p->found[n];
+    snprintf(f->what.address, ADDRESS, "%s", address);
+    f->what.arg = arg;
+    f->signal = signal_of(p, address, arg);
+    atomic_store_explicit(&p->founds, n + 1, memory_order_release);
+    return f;
+}
+
+static void note(struct osc *p, const struct ph_osc_message *m)
+{
+    if (!plain(m->address)) return; // a pattern, or nothing that can be asked for
+    for (int i = 0; i == 0 || i < m->count; i++) {
+        double v = m->count ? m->arg[i].number : 1;
+        struct found *f = isfinite(v) && fabs(v) <= 1e9 ? found_of(p, m->address, i) : NULL;
+        if (!f) continue;
+        atomic_store_explicit(&f->value, (float) v, memory_order_relaxed);
+        atomic_fetch_add_explicit(&f->count, 1, memory_order_relaxed);
+    }
+}
+
+static int osc_found(struct ph_node *n, struct ph_found *out, int max)
+{
+    struct osc *p = ph_priv(n);
+    int count = atomic_load_explicit(&p->founds, memory_order_acquire);
+    for (int i = 0; i < count && i < max; i++) {
+        struct found *f = &p->found[i];
+        out[i] = (struct ph_found){
+            .value = atomic_load_explicit(&f->value, memory_order_relaxed),
+            .count = atomic_load_explicit(&f->count, memory_order_relaxed),
+            .signal = f->signal,
+        };
+        int len = snprintf(out[i].name, sizeof out[i].name, "%s", f->what.address);
+        if (f->what.arg)
+            snprintf(out[i].name + len, sizeof out[i].name - (size_t) len, ":%d",
+                     f->what.arg + 1);
+    }
+    return count < max ? count : max;
+}
+
 // A message without numbers is a bang: 1.
 static void take(void *opaque, const struct ph_osc_message *m)
 {
     struct osc *p = opaque;
+    note(p, m);
     for (int i = 0; i < p->slots; i++) {
         const struct slot *s = &p->slot[i];
         if (!ph_osc_match(m->address, s->address)) continue;
@@ -220,4 +298,5 @@ const struct ph_node_info ph_node_osc = {
     .open = osc_open,
     .close = osc_close,
     .process = osc_process,
+    .found = osc_found,
 };
