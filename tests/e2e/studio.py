@@ -8,13 +8,18 @@ Every case has a server and a page of its own; screenshots are kept in the outpu
 """
 
 import glob
+import itertools
 import json
 import os
 import shutil
+import socket
+import struct
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
+import wave
 
 sys.dont_write_bytecode = True  # the source folder stays as it is
 
@@ -275,10 +280,218 @@ def a_knob_is_driven_moves_and_is_let_go(make):
                           " && document.querySelector('#knob-pattern-speed').value")
         page.wait(f"document.querySelector('#knob-pattern-speed').value !== '{first}'")
         studio.shot("knob-driven")
-        page.js("document.querySelector('.knob:has(#knob-pattern-speed) .drive button').click()")
+        page.js("document.querySelector('.knob:has(#knob-pattern-speed) .drive-hand').click()")
         page.wait(f"{button}.textContent === 'drive'")
         page.wait("document.querySelector('#knob-pattern-speed').value === '1'")
         studio.quiet()
+
+
+class Osc:
+    """Sends numbers to an osc node on a port that was free."""
+
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+
+    def send(self, address, number):
+        name = address.encode() + b"\0"
+        packet = name + b"\0" * (-len(name) % 4) + b",f\0\0" + struct.pack(">f", number)
+        self.socket.sendto(packet, ("127.0.0.1", self.port))
+
+    def until(self, page, address, numbers, expression):
+        """Sends them again and again until the expression is true: packets may come too early."""
+        deadline = time.monotonic() + 10 * PATIENCE
+        for number in itertools.cycle(numbers):
+            self.send(address, number)
+            value = page.js(expression)
+            if value:
+                return value
+            if time.monotonic() > deadline:
+                raise Failure(f"still not: {expression}")
+            time.sleep(0.05)
+
+
+def center(page, selector):
+    return page.wait(f"""(() => {{
+        const box = document.querySelector({json.dumps(selector)})?.getBoundingClientRect();
+        return box?.width ? [box.x + box.width / 2, box.y + box.height / 2] : null;
+    }})()""")
+
+
+def carry(page, handle, target, touch=False):
+    """Drags in steps as a hand does; what is out of sight comes when it is held at the lower end."""
+    def send(kind, x, y):
+        if touch:
+            points = [] if kind == "End" else [{"x": x, "y": y}]
+            page.call("Input.dispatchTouchEvent", type=f"touch{kind}", touchPoints=points)
+        else:
+            name = {"Start": "mousePressed", "Move": "mouseMoved", "End": "mouseReleased"}[kind]
+            page.call("Input.dispatchMouseEvent", type=name, x=x, y=y, button="left",
+                      buttons=int(kind != "End"), clickCount=1)
+
+    def steps(x, y):
+        for i in range(1, 9):
+            send("Move", at[0] + (x - at[0]) * i / 8, at[1] + (y - at[1]) * i / 8)
+        return x, y
+    page.js(f"document.querySelector({json.dumps(handle)}).scrollIntoView({{ block: 'center' }})")
+    at = center(page, handle)
+    send("Start", *at)
+    if touch:
+        page.wait("document.querySelector('.carried') !== null")  # the finger has rested
+    height = page.js("innerHeight")
+    if center(page, target)[1] > height - 100:
+        at = steps(at[0], height - 20)
+        page.wait(f"document.querySelector({json.dumps(target)}).getBoundingClientRect().bottom < innerHeight - 100")
+    at = steps(at[0], height - 90)  # no more scrolling
+    at = steps(*center(page, target))
+    marked = page.js(f"document.querySelector({json.dumps(target)}).closest('.knob').matches('.target')")
+    send("End", *at)
+    check(marked, "the knob under the pointer does not show that it would be driven")
+
+
+SPEED = ".knob[data-param=speed]"
+SPEED_TEXT = f"document.querySelector('{SPEED} .drive-button').textContent"
+SPEED_VALUE = "Number(document.querySelector('#knob-pattern-speed').value)"
+
+
+@case
+def a_signal_is_dragged_onto_a_knob_moves_it_and_is_taken_away(make):
+    osc = Osc()
+    graph = f'osc {osc.port} addresses=/fader\npattern ball size=128x72 fps=30 => jpeg -> live'
+    with make(graph, height=800, width=1280) as studio:
+        page = studio.open()
+        page.js("[...document.querySelectorAll('#knobs .chip')].find((c) => c.textContent === 'pattern').click()")
+        handle = "[data-carry='osc.v1']"
+        osc.until(page, "/fader", [0.1, 0.9], f"document.querySelector(\"{handle}\")?.textContent === '/fader'")
+        carry(page, handle, f"{SPEED} label")
+        text = page.wait(f"{SPEED_TEXT}.startsWith('←') && {SPEED_TEXT}")
+        check("v1" in text, f"beside the knob: {text}")
+        page.wait("/pattern.speed <- .*v1/.test(document.querySelector('#graph-text').value)")
+        served = studio.server.call("GET", "/api/v1/rooms/demo")["text"]
+        check("pattern.speed <- " in served and "v1" in served, f"the room's text: {served}")
+        low, high = page.js(f"[...document.querySelectorAll('{SPEED} .drive-editor .number')]"
+                            ".slice(0, 2).map((field) => Number(field.value))")
+        check(low < high, f"from {low} to {high}")
+        osc.until(page, "/fader", [0.25], f"Math.abs({SPEED_VALUE} - {low + 0.25 * (high - low)}) < 0.05")
+        osc.until(page, "/fader", [0.75], f"Math.abs({SPEED_VALUE} - {low + 0.75 * (high - low)}) < 0.05")
+        # Its range, curve and smoothing are edited; the value follows.
+        page.fill(f"{SPEED} .drive-editor .number", "2")
+        page.key("Enter")
+        page.wait("/pattern.speed <- .*v1.* \\+ 2/.test(document.querySelector('#graph-text').value)")
+        osc.until(page, "/fader", [0], f"{SPEED_VALUE} === 2")
+        page.js(f"""(() => {{
+            const curve = document.querySelector('{SPEED} .drive-editor select');
+            curve.value = 'quad_in';
+            curve.dispatchEvent(new Event('change'));
+        }})()""")
+        page.wait(f"{SPEED_TEXT}.includes('quad_in(v1)')")
+        osc.until(page, "/fader", [0.5], f"Math.abs({SPEED_VALUE} - {2 + 0.25 * (high - 2)}) < 0.05")
+        studio.shot("knob-mapped")
+        page.js(f"document.querySelector('{SPEED} .drive-hand').click()")
+        page.wait(f"{SPEED_TEXT} === 'drive'")
+        page.wait("!document.querySelector('#graph-text').value.includes('<-')")
+        studio.quiet()
+
+
+@case
+def a_signal_is_mapped_with_the_keyboard_and_by_touch(make):
+    with make("pattern ball size=128x72 fps=30 => jpeg -> live") as studio:
+        page = studio.open()
+        page.wait(f"document.querySelector('{SPEED}') !== null")
+        page.js("document.querySelector('#music-panel').open = true")
+        page.wait("document.querySelector('.signal') !== null")
+        page.js("document.querySelector('[data-carry=\"~triangle(4)\"]').focus()")
+        page.key("Enter")
+        page.wait("document.querySelector('#map-dialog').open")
+        page.js("document.querySelector('#map-param').value = 'speed'")
+        page.click("#map-it")
+        page.wait(f"{SPEED_TEXT}.includes('triangle(4)')")
+        page.wait("document.querySelector('#graph-text').value.includes('pattern.speed <- ')")
+        # a finger: it rests, moves, lets go
+        page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+        target = ".knob[data-param=cell] label"
+        carry(page, "[data-carry='~sine(4)']", target, touch=True)
+        page.wait("document.querySelector('.knob[data-param=cell] .drive-button').textContent.includes('sine(4)')")
+        studio.quiet()
+
+
+@case
+def meters_move_while_their_panel_is_open_and_only_then(make):
+    osc = Osc()
+    with make(f"osc {osc.port}\npattern ball size=128x72 fps=30 => jpeg -> live") as studio:
+        studio.page.before("""(() => {
+            const add = WebSocket.prototype.send;
+            window.asked = [];
+            WebSocket.prototype.send = function (data) {
+                if (String(data).includes('"subscribe"')) window.asked.push(JSON.parse(data));
+                add.call(this, data);
+            };
+        })()""")
+        page = studio.open()
+        osc.until(page, "/phosphene/2", [0.1, 0.9], "document.querySelector(\"[data-carry='osc.v2']\") !== null")
+        check(page.js("asked.some((m) => m.signals === 20)"), "no signals were asked for")
+        first = page.pixels(".tray-canvas")
+        deadline = time.monotonic() + 10 * PATIENCE
+        for number in itertools.cycle([0.2, 0.8, 0.5]):
+            osc.send("/phosphene/2", number)
+            if page.pixels(".tray-canvas") != first:
+                break
+            check(time.monotonic() < deadline, "the meters stand still")
+        studio.shot("meters")
+        page.js("document.querySelector('#music-panel').open = false")
+        page.wait("asked.at(-1).signals === 0")
+        page.js("document.querySelector('#music-panel').open = true")
+        page.wait("asked.at(-1).signals === 20")
+        studio.quiet()
+
+
+@case
+def a_control_that_moves_is_learnt_by_a_knob(make):
+    osc = Osc()
+    with make(f"osc {osc.port} addresses=/known\npattern ball size=128x72 fps=30 => jpeg -> live") as studio:
+        page = studio.open()
+        page.js("[...document.querySelectorAll('#knobs .chip')].find((c) => c.textContent === 'pattern').click()")
+        page.js(f"document.querySelector('{SPEED} .drive-button').click()")
+        page.wait(f"!document.querySelector('{SPEED} .drive-learn').hidden")
+        page.click(f"{SPEED} .drive-learn")
+        # an address that nobody listened to becomes one that is
+        osc.until(page, "/other/knob", [0.3, 0.6], f"{SPEED_TEXT}.includes('v2')")
+        check(studio.server.value("osc", "addresses") == "/known /other/knob", "the address is not listened to")
+        osc.until(page, "/other/knob", [1], f"{SPEED_VALUE} > 5")
+        osc.until(page, "/other/knob", [0], f"{SPEED_VALUE} < 1")
+        studio.quiet()
+
+
+@case
+def a_beat_is_tapped_and_shown(make):
+    sound = os.path.join(tempfile.mkdtemp(prefix="ph-e2e-sound-"), "quiet.wav")
+    with wave.open(sound, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(b"\0\0" * 8000 * 20)
+    with make(f"song: file {sound} loop=on\nsong.sound -> ears: listen\n"
+              "pattern ball size=128x72 fps=30 => jpeg -> live") as studio:
+        page = studio.open()
+        page.wait("document.querySelector('#tap')?.getBoundingClientRect().width > 0")
+        check(page.text("#bpm") == "–", "silence has a tempo")
+        page.js("""(async () => {
+            for (let i = 0; i < 6; i++) {
+                document.querySelector('#tap').dispatchEvent(new PointerEvent('pointerdown', { bubbles: true }));
+                await new Promise((done) => setTimeout(done, 500));
+            }
+        })()""")
+        bpm = float(page.wait("Number(document.querySelector('#bpm').textContent)"))
+        check(30 < bpm < 400, f"tapped {bpm}")
+        page.wait("document.querySelector('.lamps .lit') !== null")
+        page.js("[...document.querySelectorAll('.beat-hands .chip')].find((c) => c.textContent === '×2').click()")
+        page.wait("document.querySelector('.beat-hands .chip[aria-pressed=true]')?.textContent === '×2'")
+        check(studio.server.value("ears", "scale") == "double", "the beat is not doubled")
+        studio.shot("beat")
+        studio.quiet()
+    shutil.rmtree(os.path.dirname(sound))
 
 
 @case

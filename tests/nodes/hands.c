@@ -317,6 +317,18 @@ TEST(osc_over_a_socket_becomes_signals_and_tells_its_addresses)
     send_to(s, port, w.bytes, w.size);
     wait_for_frames(4);
     check_found("{\"name\":\"/new\",\"value\":1,\"count\":1,\"signal\":null}]");
+    run_set(&r, "osc", "addresses", "/1/fader1 /new"); // while it listens
+    w.size = 0;
+    ph_osc_put_floats(&w, "/xy", xy, 2);
+    send_to(s, port, w.bytes, w.size);
+    wait_for_frames(5);
+    CHECK_NUM(got.value[0], ==, 1);
+    CHECK_NUM(got.value[1], ==, 1);    // as it came last
+    CHECK_NUM(got.value[2], ==, 0.75); // nobody's any more
+    check_found("\"name\":\"/new\",\"value\":1,\"count\":1,\"signal\":\"v2\"}]");
+    send_to(s, port, "/phosphene/list\0,\0\0\0", 20);
+    n = recv(s, reply, sizeof reply, 0);
+    CHECK(n > 0 && memmem(reply, (size_t) n, "/new 1 v2", 9) != NULL);
     close(s);
     run_close(&r);
 }

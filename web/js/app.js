@@ -5,9 +5,11 @@
 import { call, setToken, takeToken } from './api.js';
 import { Connection, KIND_PICTURE } from './connection.js';
 import { GraphView } from './graph.js';
+import { Hands } from './hands.js';
 import { installKeys } from './keys.js';
 import { Knobs } from './knobs.js';
 import { Lifeline } from './lifeline.js';
+import { Music } from './music.js';
 import { Picture } from './picture.js';
 import { GraphText, RoomSwitch } from './room.js';
 import { Signals } from './signals.js';
@@ -24,7 +26,8 @@ const PICTURE_MISSED_MS = 2000;
 const connection = new Connection();
 const picture = new Picture($('#picture'));
 const values = new Values(connection);
-const knobs = new Knobs($('#knobs'), values);
+const hands = new Hands(values);
+const knobs = new Knobs($('#knobs'), values, hands);
 const graph = new GraphView($('#graph'), $('#pace'));
 const signals = new Signals($('#strip'), $('#times'));
 const webcam = new Webcam(connection);
@@ -33,6 +36,7 @@ const rooms = new RoomSwitch($('#room'));
 const graphText = new GraphText(connection);
 const take = new Take(connection, picture);
 const lifeline = new Lifeline();
+const music = new Music($('#music-panel'), { connection, knobs, hands, values, open: choose });
 
 let link = { state: 'connecting' };
 let room = null;
@@ -72,6 +76,7 @@ async function learn() {
             const list = await call('GET', '/api/v1/nodes');
             descriptors = new Map(list.map((info) => [info.name, info]));
             knobs.descriptors = list;
+            music.descriptors = descriptors;
         }),
         attempt(() => source.load()),
         attempt(() => graphText.load()),
@@ -86,7 +91,9 @@ function update(next) {
         source.resume();
     }
     values.follow(room);
+    hands.update(room);
     knobs.update(room);
+    music.update(room);
     graph.select(knobs.selected);
     graph.update(room);
     signals.update(room);
@@ -199,12 +206,14 @@ picture.addEventListener('unplayable', ({ detail }) => {
     connection.send({ type: 'codec', codec: 'jpeg' });
 });
 
+function choose(name) {
+    view.openPanel('#knobs-panel');
+    knobs.select(name);
+    graph.select(name);
+}
+
 for (const part of [knobs, graph]) {
-    part.addEventListener('select', ({ detail }) => {
-        view.openPanel('#knobs-panel');
-        knobs.select(detail.name);
-        graph.select(detail.name);
-    });
+    part.addEventListener('select', ({ detail }) => choose(detail.name));
 }
 graphText.addEventListener('applied', () => values.forget());
 rooms.addEventListener('choose', ({ detail }) => enter(detail.room));
@@ -224,6 +233,7 @@ installKeys([
     { key: 's', words: 'Save a snapshot', run: () => take.snapshot() },
     { key: 'x', words: 'Hard cut: forget everything before', run: () => take.cut('hard') },
     { key: 'c', words: 'Soft cut: fade into the new', run: () => take.cut('soft') },
+    { key: 'b', words: 'Tap the beat', run: () => music.tap() },
     { key: 'w', words: 'This browser’s camera on and off', run: () => source.toggleCamera() },
     { key: '[', words: 'Knobs of the node before', run: () => knobs.step(-1) },
     { key: ']', words: 'Knobs of the node after', run: () => knobs.step(1) },

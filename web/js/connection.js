@@ -3,7 +3,7 @@
 //
 // Events (CustomEvent, detail in brackets):
 //   state   { state: 'connecting' | 'open' | 'waiting' | 'refused', reason, … }
-//   picture { header, bytes }      room { … }      rtt { ms }      hello { version, room, codec }
+//   picture { header, bytes }      room { … }      signals { nodes, drives }      rtt { ms }      hello { version, room, codec }
 //   trouble { message }            an error of the server's that answers no request
 
 import { call, tokenProtocols } from './api.js';
@@ -199,6 +199,7 @@ export class Connection extends EventTarget {
         }
         const message = JSON.parse(data);
         if (message.type === 'room') this.#emit('room', message.data);
+        else if (message.type === 'signals') this.#emit('signals', message.data);
         else if (message.type === 'hello') this.#emit('hello', message);
         else if (message.type === 'pong') this.#emit('rtt', { ms: performance.now() - message.t });
         else if (message.type === 'ack') this.#settle(message.id, 'resolve', message);

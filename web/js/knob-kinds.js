@@ -71,7 +71,7 @@ function slider(param, moved) {
         type: 'range', class: 'slider', 'aria-label': param.name, min: 0, max: 1,
         step: 1 / SLIDER_STEPS, oninput: () => drag(false), onchange: () => drag(true), onkeydown: key,
     });
-    return { element, show };
+    return { element, show, where };
 }
 
 function number(param, changed, id) {
@@ -97,6 +97,7 @@ function number(param, changed, id) {
             field.value = numberText(value);
             hand?.show(value);
         },
+        where: hand?.where,
     };
 }
 

@@ -7,6 +7,7 @@ import { control, defaultOf } from './knob-kinds.js';
 import { $, el, icon, say } from './ui.js';
 
 const ACK_SHOWN_MS = 4000;
+const MOVED_DIGITS = 4; // of a value that does not stand still
 const STILL_WAITING_MS = 1500; // longer than any live room's frame
 
 class Knob {
@@ -44,7 +45,9 @@ class Knob {
             },
         }, icon('reset'));
         if (drivable(param)) this.#drive = new Drive(param, id, (text) => values.drive(node, param.name, text));
-        this.element = el('div', { class: `knob ${param.type}` },
+        this.element = el('div', {
+            class: `knob ${param.type}${this.#drive ? ' drivable' : ''}`, 'data-param': param.name,
+        },
             el('div', { class: 'knob-head' },
                 el('label', { for: id }, param.name),
                 param.setup && !param.path
@@ -63,12 +66,31 @@ class Knob {
     }
 
     // What drives it, of the room document; the control then shows where it stands.
-    showDrive(drive, value, signals) {
+    showDrive(drive, value, signals, learn) {
         if (!this.#drive) return;
-        this.#drive.show(drive, value, signals);
+        this.#drive.show(drive, value, signals, learn);
         this.element.classList.toggle('driven', this.#drive.driven);
-        if (drive && drive.value !== null && !this.#moving && !this.#typing())
-            this.#control.show(shown(this.#param, drive.value));
+        this.#showRange();
+        if (drive && drive.value !== null) this.move(drive.value);
+    }
+
+    // Where its drive has moved it; a knob in the hand stays there.
+    move(value) {
+        if (this.#drive?.driven && !this.#moving && !this.#typing())
+            this.#control.show(shown(this.#param, Number(value.toPrecision(MOVED_DIGITS))));
+    }
+
+    map(signal) {
+        return this.#drive?.map(signal);
+    }
+
+    #showRange() {
+        const { where } = this.#control;
+        const range = where && this.#drive.range;
+        if (!range) return;
+        const ends = [where(range.low), where(range.high)].sort((a, b) => a - b);
+        this.element.style.setProperty('--from', `${ends[0] * 100}%`);
+        this.element.style.setProperty('--to', `${ends[1] * 100}%`);
     }
 
     show(value) {
@@ -115,10 +137,12 @@ export class Knobs extends EventTarget {
     #shape = ''; // what the knobs on screen were made for
     #selected = null;
     #knobs = new Map();
+    #hands;
 
-    // Event: select { name }: the user chose a node here.
-    constructor(root, values) {
+    // hands: what MIDI and OSC can teach, or null. Event: select { name }: the user chose a node here.
+    constructor(root, values, hands = null) {
         super();
+        this.#hands = hands;
         this.#root = root;
         this.#values = values;
         values.addEventListener('status', ({ detail }) => {
@@ -148,6 +172,29 @@ export class Knobs extends EventTarget {
         if (names[at]) this.#choose(names[at]);
     }
 
+    // What can be driven: [{ node, params: [name, …] }].
+    get drivables() {
+        return (this.#room?.nodes ?? []).map((node) => ({
+            node: node.name,
+            params: (this.#descriptors.get(node.type)?.params ?? []).filter(drivable).map(({ name }) => name),
+        })).filter(({ params }) => params.length);
+    }
+
+    // Lets a signal { name, min, max } drive a knob of the chosen node.
+    map(param, signal) {
+        return this.#knobs.get(param)?.map(signal);
+    }
+
+    // What drives have moved meanwhile: { node: { param: value } }.
+    move(drives) {
+        for (const [param, value] of Object.entries(drives[this.#selected] ?? {}))
+            this.#knobs.get(param)?.move(value);
+    }
+
+    signals() {
+        return this.#room ? signalsOf(this.#room, this.#descriptors) : [];
+    }
+
     update(room) {
         this.#room = room;
         const names = room.nodes.map((node) => node.name);
@@ -157,10 +204,11 @@ export class Knobs extends EventTarget {
         if (shape !== this.#shape) this.#build(room, node);
         this.#shape = shape;
         if (!node) return;
-        const signals = signalsOf(room, this.#descriptors);
+        const signals = this.signals();
+        const learn = this.#hands?.any ? this.#hands : null;
         for (const knob of this.#knobs.values()) {
             const drive = node.drives?.find((d) => d.param === knob.name);
-            knob.showDrive(drive, node.params[knob.name], signals);
+            knob.showDrive(drive, node.params[knob.name], signals, learn);
             if (drive && drive.value !== null) continue;
             if (!this.#values.settled(node.name, knob.name, room.frame)) continue;
             if (knob.name in node.params) knob.show(node.params[knob.name]);
@@ -181,7 +229,7 @@ export class Knobs extends EventTarget {
     #build(room, node) {
         const info = node && this.#descriptors.get(node.type);
         const tabs = room.nodes.map(({ name }) => el('button', {
-            type: 'button', class: 'chip', 'aria-pressed': String(name === this.#selected),
+            type: 'button', class: 'chip', 'data-node': name, 'aria-pressed': String(name === this.#selected),
             onclick: () => this.#choose(name),
         }, name));
         this.#knobs = new Map((info?.params ?? []).map((param) =>

@@ -35,6 +35,11 @@ export class Values extends EventTarget {
         await this.#connection.request({ type: 'set', node, drives: { [param]: text } });
     }
 
+    // Values that are asked for once (a tap), or belong to no knob of this page. Fails with what is wrong.
+    put(node, values) {
+        return this.#connection.request({ type: 'set', node, values });
+    }
+
     // Whether a value in a room document of this frame can be newer than what was set here.
     settled(node, param, frame) {
         if (this.#queued.get(node)?.has(param) || this.#flying.get(`${node}.${param}`)) return false;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <math.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,7 @@
 
 #define SLOTS   32
 #define ADDRESS 80
+#define LIST    2700 // bytes of all addresses
 #define FOUND   64 // different numbers that are told; a sender could invent any number of names
 
 struct slot {
@@ -29,7 +31,7 @@ struct slot {
 // Written by the lane: a name once, before it is counted; others only read.
 struct found {
     struct slot what;
-    int signal;
+    _Atomic int signal; // of its slot; -1 = none
     _Atomic float value;
     _Atomic unsigned count;
 };
@@ -40,10 +42,12 @@ struct osc {
 
     struct ph_bytes bytes;
     int socket;
-    struct slot slot[SLOTS]; // constant after open(): both threads read them
+    pthread_mutex_t lock; // of the slots, which the lane writes and the thread reads
+    struct slot slot[SLOTS];
     int slots;
-    float value[SLOTS]; // the lane's
-    bool troubled;
+    char seen[LIST + 1]; // what addresses were when they were last taken; the lane's
+    float value[SLOTS];  // the lane's
+    bool troubled, locks;
     struct found found[FOUND];
     _Atomic int founds;
 };
@@ -70,21 +74,35 @@ static ph_err read_slot(struct slot *s, const char *word, size_t length, struct 
     return PH_OK;
 }
 
-static ph_err read_addresses(struct osc *p, struct ph_fault *fault)
+struct slots {
+    struct slot of[SLOTS];
+    int count;
+};
+
+static ph_err read_addresses(struct slots *s, const char *text, struct ph_fault *fault)
 {
-    const char *at = p->addresses + strspn(p->addresses, " ,");
-    for (; *at && p->slots < SLOTS; p->slots++) {
+    const char *at = text + strspn(text, " ,");
+    for (; *at && s->count < SLOTS; s->count++) {
         size_t length = strcspn(at, " ,");
-        ph_err ret = read_slot(&p->slot[p->slots], at, length, fault);
+        ph_err ret = read_slot(&s->of[s->count], at, length, fault);
         if (ret < 0) return ret;
         at += length;
         at += strspn(at, " ,");
     }
     if (*at) return ph_fail(fault, PH_EINVAL, "addresses", "more than %d addresses", SLOTS);
-    if (p->slots) return PH_OK;
-    for (; p->slots < SLOTS; p->slots++)
-        snprintf(p->slot[p->slots].address, ADDRESS, "/phosphene/%d", p->slots + 1);
+    if (s->count) return PH_OK;
+    for (; s->count < SLOTS; s->count++)
+        snprintf(s->of[s->count].address, ADDRESS, "/phosphene/%d", s->count + 1);
     return PH_OK;
+}
+
+static void use_slots(struct osc *p, const struct slots *s)
+{
+    pthread_mutex_lock(&p->lock);
+    memcpy(p->slot, s->of, sizeof p->slot);
+    p->slots = s->count;
+    pthread_mutex_unlock(&p->lock);
+    snprintf(p->seen, sizeof p->seen, "%s", p->addresses);
 }
 
 // --- the thread
@@ -99,16 +117,18 @@ static void see_question(void *opaque, const struct ph_osc_message *m)
     a->list |= !strcmp(m->address, "/phosphene/list");
 }
 
-static void answer(const struct osc *p, const struct sockaddr_storage *to, socklen_t size)
+static void answer(struct osc *p, const struct sockaddr_storage *to, socklen_t size)
 {
     struct ph_osc_writer *w = calloc(1, sizeof *w);
     if (!w) return;
     ph_osc_begin_bundle(w);
+    pthread_mutex_lock(&p->lock);
     for (int i = 0; i < p->slots; i++) {
         char line[ADDRESS + 32];
         snprintf(line, sizeof line, "%s %d v%d", p->slot[i].address, p->slot[i].arg + 1, i + 1);
         ph_osc_put_text(w, "/phosphene/list", line);
     }
+    pthread_mutex_unlock(&p->lock);
     sendto(p->socket, w->bytes, w->size, MSG_DONTWAIT | MSG_NOSIGNAL,
            (const struct sockaddr *) to, size);
     free(w);
@@ -116,7 +136,7 @@ static void answer(const struct osc *p, const struct sockaddr_storage *to, sockl
 
 static void run(struct ph_bytes *b, void *opaque)
 {
-    const struct osc *p = opaque;
+    struct osc *p = opaque;
     static _Thread_local uint8_t packet[PH_OSC_MAX + 1];
     while (!ph_bytes_stopped(b)) {
         struct pollfd fd = { .fd = p->socket, .events = POLLIN };
@@ -153,8 +173,12 @@ static ph_err open_socket(struct osc *p, struct ph_fault *fault)
 static ph_err osc_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct osc *p = ph_priv(n);
+    struct slots slots = { 0 };
     p->socket = -1;
-    ph_err ret = read_addresses(p, fault);
+    if (pthread_mutex_init(&p->lock, NULL)) return ph_fail(fault, PH_ENOMEM, "osc", "no lock");
+    p->locks = true;
+    ph_err ret = read_addresses(&slots, p->addresses, fault);
+    if (ret == PH_OK) use_slots(p, &slots);
     if (ret == PH_OK && !ph_node_replaying(n)) ret = open_socket(p, fault);
     if (ret < 0) return ret;
     ret = ph_bytes_start(&p->bytes, n, run, p);
@@ -166,6 +190,7 @@ static void osc_close(struct ph_node *n)
     struct osc *p = ph_priv(n);
     ph_bytes_stop(&p->bytes);
     if (p->socket >= 0) close(p->socket);
+    if (p->locks) pthread_mutex_destroy(&p->lock);
 }
 
 // --- what came
@@ -197,7 +222,7 @@ static struct found *found_of(struct osc *p, const char *address, int arg)
     struct found *f = &p->found[n];
     snprintf(f->what.address, ADDRESS, "%s", address);
     f->what.arg = arg;
-    f->signal = signal_of(p, address, arg);
+    atomic_store_explicit(&f->signal, signal_of(p, address, arg), memory_order_relaxed);
     atomic_store_explicit(&p->founds, n + 1, memory_order_release);
     return f;
 }
@@ -223,7 +248,7 @@ static int osc_found(struct ph_node *n, struct ph_found *out, int max)
         out[i] = (struct ph_found){
             .value = atomic_load_explicit(&f->value, memory_order_relaxed),
             .count = atomic_load_explicit(&f->count, memory_order_relaxed),
-            .signal = f->signal,
+            .signal = atomic_load_explicit(&f->signal, memory_order_relaxed),
         };
         int len = snprintf(out[i].name, sizeof out[i].name, "%s", f->what.address);
         if (f->what.arg)
@@ -231,6 +256,33 @@ static int osc_found(struct ph_node *n, struct ph_found *out, int max)
                      f->what.arg + 1);
     }
     return count < max ? count : max;
+}
+
+// Other addresses: those that came before begin where they are.
+static ph_err osc_apply(struct ph_node *n)
+{
+    struct osc *p = ph_priv(n);
+    struct ph_fault fault = { 0 };
+    struct slots slots = { 0 };
+    if (!strcmp(p->seen, p->addresses)) return PH_OK;
+    if (read_addresses(&slots, p->addresses, &fault) < 0) {
+        ph_node_problem(n, "%s", fault.message);
+        return PH_OK;
+    }
+    for (int i = 0; i < slots.count; i++) {
+        bool same = i < p->slots && p->slot[i].arg == slots.of[i].arg &&
+                    !strcmp(p->slot[i].address, slots.of[i].address);
+        if (!same) p->value[i] = 0;
+    }
+    use_slots(p, &slots);
+    int founds = atomic_load_explicit(&p->founds, memory_order_relaxed);
+    for (int i = 0; i < founds; i++) {
+        struct found *f = &p->found[i];
+        int signal = signal_of(p, f->what.address, f->what.arg);
+        atomic_store_explicit(&f->signal, signal, memory_order_relaxed);
+        if (signal >= 0) p->value[signal] = f->value;
+    }
+    return PH_OK;
 }
 
 // A message without numbers is a bang: 1.
@@ -273,7 +325,7 @@ static ph_err osc_process(struct ph_node *n)
 static const struct ph_param params[] = {
     PH_INT(struct osc, port, 1, 65535, .def = "9000", .flags = PH_PARAM_FIRST | PH_PARAM_SETUP, .help = "UDP port that is listened at"),
     PH_STRING(struct osc, bind, .def = "127.0.0.1", .max = 64, .flags = PH_PARAM_SETUP | PH_PARAM_PATH, .help = "whom it hears: 127.0.0.1 is this machine, 0.0.0.0 everybody"),
-    PH_STRING(struct osc, addresses, .max = 2700, .flags = PH_PARAM_SETUP, .help = "of v1, v2 …, with spaces between: \"/1/fader1 /1/xy:1 /1/xy:2\"; empty = /phosphene/1 …"),
+    PH_STRING(struct osc, addresses, .max = LIST, .help = "of v1, v2 …, with spaces between: \"/1/fader1 /1/xy:1 /1/xy:2\"; empty = /phosphene/1 …"),
     { 0 }
 };
 
@@ -298,5 +350,6 @@ const struct ph_node_info ph_node_osc = {
     .open = osc_open,
     .close = osc_close,
     .process = osc_process,
+    .apply = osc_apply,
     .found = osc_found,
 };
