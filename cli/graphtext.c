@@ -129,10 +129,15 @@ static int store(struct cli_graph *graph, struct ph_ast *ast)
 // that node alone by way of a partner at its open end.
 static int parse_item(const char *text, bool source, struct ph_ast **ast)
 {
-    char line[4600];
-    struct ph_fault fault = { 0 };
-    snprintf(line, sizeof line, source ? "%s -> null" : "pattern -> %s", text);
-    if (ph_ast_parse(ast, line, ph_nodes(), &fault) == PH_OK) return CLI_OK;
+    static const char *const before[] = { "pattern", "scene -> null\nscene.depth -> cloud",
+                                          "pattern -> jpeg" };
+    char line[4700];
+    struct ph_fault fault = { 0 }, other;
+    for (int i = 0; i < (source ? 1 : 3); i++) {
+        snprintf(line, sizeof line, source ? "%s%s" : "%s -> %s", source ? text : before[i],
+                 source ? " -> null" : text);
+        if (ph_ast_parse(ast, line, ph_nodes(), i ? &other : &fault) == PH_OK) return CLI_OK;
+    }
     cli_error("%s: %s", source ? "-i" : "-o", fault.message);
     return CLI_INPUT;
 }
@@ -223,20 +228,30 @@ bool cli_output_is_picture(const char *path)
     return has_suffix(path, pictures);
 }
 
+bool cli_output_is_cloud(const char *path)
+{
+    static const char *const clouds[] = { ".ply", ".glb", NULL };
+    return has_suffix(path, clouds);
+}
+
 static int sink_text(const char *output, bool overwrite, char *text, size_t size)
 {
     char quoted[4400];
     if (is_node_word(output)) return snprintf(text, size, "%s", output), CLI_OK;
     quote(output, quoted, sizeof quoted);
     bool video = cli_output_is_film(output), picture = cli_output_is_picture(output);
-    if (!video && !picture) {
-        cli_error(
-            "-o writes .mp4, .mkv, .mov, .webm, .png or .jpg, or is a sink node; got \"%s\"",
-            output);
+    bool cloud = cli_output_is_cloud(output);
+    if (!video && !picture && !cloud) {
+        cli_error("-o writes .mp4, .mkv, .mov, .webm, .png, .jpg, .ply or .glb, or is a sink "
+                  "node; got \"%s\"",
+                  output);
         return CLI_USAGE;
     }
-    snprintf(text, size, "%s %s%s", video ? "record" : "image", quoted,
-             video && overwrite ? " overwrite=on" : "");
+    snprintf(text, size, "%s %s%s",
+             video   ? "record"
+             : cloud ? "export"
+                     : "image",
+             quoted, video && overwrite ? " overwrite=on" : "");
     return CLI_OK;
 }
 
@@ -313,13 +328,39 @@ static int append_sink(struct ph_ast *ast, const struct ph_ast_node *like)
     return CLI_INPUT;
 }
 
+// Whether what comes over a link, or went into its encoder, is of these kinds.
+static bool brings(const struct ph_ast *ast, const struct ph_ast_link *l, unsigned takes,
+                   int patience)
+{
+    if (ast->nodes[l->from].info->out[l->from_port].kinds & takes) return true;
+    for (int i = 0; i < ast->link_count && patience > 0; i++)
+        if (ast->links[i].to == l->from && !ast->links[i].drive)
+            return brings(ast, &ast->links[i], takes, patience - 1);
+    return false;
+}
+
+// Of the links into a node the first that brings what is wanted, else the first.
+static int best_link(const struct ph_ast *ast, int node, unsigned takes)
+{
+    int first = -1;
+    for (int i = ast->link_count - 1; i >= 0; i--)
+        if (ast->links[i].to == node && !ast->links[i].drive) first = i;
+    for (int i = 0; i < ast->link_count; i++)
+        if (ast->links[i].to == node && !ast->links[i].drive &&
+            brings(ast, &ast->links[i], takes, ast->node_count))
+            return i;
+    return first;
+}
+
 static int replace_sink(struct ph_ast *ast, const struct ph_ast_node *like)
 {
     int at = find_sink(ast, like->info);
     if (at < 0) return append_sink(ast, like);
-    // several links may end in the old one; the new one takes the first
-    for (int i = 0, seen = 0; i < ast->link_count; i++) {
-        if (ast->links[i].to != at || !seen++) continue;
+    // several links may end in the old one; the new one takes one
+    int keep = best_link(ast, at, like->info->in[0].kinds);
+    for (int i = 0; i < ast->link_count; i++) {
+        if (ast->links[i].to != at || i == keep) continue;
+        if (i < keep) keep--;
         memmove(&ast->links[i], &ast->links[i + 1],
                 (size_t) (--ast->link_count - i) * sizeof *ast->links);
         i--;

@@ -30,5 +30,6 @@ int cli_graph_check_sinks(const struct cli_graph *graph);
 // What a file's name says that it holds.
 bool cli_output_is_film(const char *path);    // .mp4 .mkv .mov .webm
 bool cli_output_is_picture(const char *path); // .png .jpg .jpeg
+bool cli_output_is_cloud(const char *path);   // .ply .glb
 
 #endif

@@ -204,7 +204,7 @@ static int run_run(struct cli_args *args)
 // clang-format off
 static const struct cli_option options[] = {
     { "input", 'i', "FILE", .help = "replaces the graph's source: a file, a URL, /dev/video0, or a source node with parameters", .group = "Graph", .words = CLI_FILE, .flags = CLI_NO_ENV },
-    { "output", 'o', "FILE", .help = "replaces its sink: .mp4 .mkv .mov .webm (record), .png .jpg (image), or a sink node", .group = "Graph", .words = CLI_FILE, .flags = CLI_NO_ENV },
+    { "output", 'o', "FILE", .help = "replaces its sink: .mp4 .mkv .mov .webm (record), .png .jpg (image), .ply .glb (export), or a sink node", .group = "Graph", .words = CLI_FILE, .flags = CLI_NO_ENV },
     { "overwrite", 'y', .help = "-o may replace a film of that name", .group = "Graph", .flags = CLI_NO_ENV },
     { "param", 'p', "NODE.PARAM=VALUE", .help = "sets a parameter", .group = "Graph", .words = CLI_PARAM, .flags = CLI_MANY | CLI_NO_ENV },
     { "seed", 0, "N", .help = "what random numbers start from [1]", .group = "Graph", .type = CLI_INT, .min = 0, .max = 9007199254740992.0 },
@@ -225,6 +225,7 @@ static const struct cli_example examples[] = {
     { "phosphene run 'file clip.mp4 -> blur radius=6 -> record out.mp4' --offline",
       "a file through an effect into a file, as fast as it goes" },
     { "phosphene run demo -i /dev/video0 -o out.mp4", "a shipped graph on your camera" },
+    { "phosphene run cloud -o cloud.ply -n 1 --offline", "one cloud of points as a file" },
     { "phosphene run 'pattern size=1920x1080 => blur => null' --explain",
       "what would run where" },
     { "phosphene run 'pattern -> blur -> null' -p blur.radius=20 -n 100",

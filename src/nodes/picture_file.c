@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "nodes/picture_file.h"
+#include "nodes/file_name.h"
 
 #include "config.h"
 
@@ -250,37 +251,10 @@ static ph_err encode_jpeg(struct ph_picture_writer *w, const struct ph_picture *
 }
 #endif
 
-static bool write_all(int fd, const uint8_t *bytes, size_t size)
-{
-    for (size_t done = 0; done < size;) {
-        ssize_t put = write(fd, bytes + done, size - done);
-        if (put < 0 && errno == EINTR) continue;
-        if (put < 0) return false;
-        done += (size_t) put;
-    }
-    return true;
-}
-
-static ph_err replace(const char *path, const uint8_t *bytes, size_t size,
-                      struct ph_fault *fault)
-{
-    char beside[4096];
-    int len = snprintf(beside, sizeof beside, "%s.part", path);
-    if (len < 0 || (size_t) len >= sizeof beside)
-        return ph_fail(fault, PH_EINVAL, "path", "path is too long");
-    int fd = open(beside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    bool ok = fd >= 0 && write_all(fd, bytes, size);
-    if (fd >= 0) ok = close(fd) == 0 && ok;
-    if (ok && rename(beside, path) == 0) return PH_OK;
-    int why = errno;
-    if (fd >= 0) unlink(beside);
-    return ph_fail(fault, PH_EIO, "path", "cannot write %s: %s", path, strerror(why));
-}
-
 ph_err ph_picture_save(struct ph_picture_writer *w, const char *path,
                        const struct ph_picture *src, int quality, struct ph_fault *fault)
 {
     ph_err ret =
         w->type == PNG ? encode_png(w, src, fault) : encode_jpeg(w, src, quality, fault);
-    return ret < 0 ? ret : replace(path, w->bytes, w->size, fault);
+    return ret < 0 ? ret : ph_file_replace(path, w->bytes, w->size, fault);
 }

@@ -16,6 +16,7 @@ extern const struct ph_node_info ph_node_delay;
 extern const struct ph_node_info ph_node_depth;
 extern const struct ph_node_info ph_node_depth16;
 extern const struct ph_node_info ph_node_diffusion;
+extern const struct ph_node_info ph_node_export;
 extern const struct ph_node_info ph_node_feedback;
 extern const struct ph_node_info ph_node_file;
 extern const struct ph_node_info ph_node_flash;
@@ -33,6 +34,7 @@ extern const struct ph_node_info ph_node_osc;
 extern const struct ph_node_info ph_node_osc_send;
 extern const struct ph_node_info ph_node_overlay;
 extern const struct ph_node_info ph_node_pattern;
+extern const struct ph_node_info ph_node_play;
 extern const struct ph_node_info ph_node_rate;
 extern const struct ph_node_info ph_node_record;
 extern const struct ph_node_info ph_node_resize;
@@ -42,6 +44,7 @@ extern const struct ph_node_info ph_node_sound;
 extern const struct ph_node_info ph_node_spectrum;
 extern const struct ph_node_info ph_node_split;
 extern const struct ph_node_info ph_node_steady;
+extern const struct ph_node_info ph_node_tape;
 extern const struct ph_node_info ph_node_text;
 extern const struct ph_node_info ph_node_video;
 extern const struct ph_node_info ph_node_warp;
@@ -61,6 +64,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_depth,
     &ph_node_depth16,
     &ph_node_diffusion,
+    &ph_node_export,
     &ph_node_feedback,
     &ph_node_file,
     &ph_node_flash,
@@ -78,6 +82,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_osc_send,
     &ph_node_overlay,
     &ph_node_pattern,
+    &ph_node_play,
     &ph_node_rate,
     &ph_node_record,
     &ph_node_resize,
@@ -87,6 +92,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_spectrum,
     &ph_node_split,
     &ph_node_steady,
+    &ph_node_tape,
     &ph_node_text,
     &ph_node_video,
     &ph_node_warp,

@@ -240,18 +240,22 @@ static void source(void *opaque, struct ph_request *req)
 
 static void record(void *opaque, struct ph_request *req)
 {
-    static const char *const members[] = { "action", NULL };
+    static const char *const members[] = { "action", "what", NULL };
     if (ph_request_method(req) == PH_GET) {
         defer_simple(opaque, req, ph_room_act_record, "");
         return;
     }
     const struct ph_json *body = body_of(req, members);
     const char *action = ph_json_string(ph_json_get(body, "action"), "");
+    const struct ph_json *what = ph_json_get(body, "what");
+    bool start = !strcmp(action, "start"), depth = !strcmp(ph_json_string(what, ""), "depth");
     if (!body) return;
-    if (strcmp(action, "start") && strcmp(action, "stop"))
+    if (!start && strcmp(action, "stop"))
         ph_reply_error(req, 400, "action", "action is \"start\" or \"stop\"");
+    else if (what && (!start || (!depth && strcmp(ph_json_string(what, ""), "picture"))))
+        ph_reply_error(req, 400, "what", "what is started: \"picture\" or \"depth\"");
     else
-        defer_simple(opaque, req, ph_room_act_record, action);
+        defer_simple(opaque, req, ph_room_act_record, start && depth ? "tape" : action);
 }
 
 static void recordings(void *opaque, struct ph_request *req)
@@ -268,11 +272,11 @@ static void recordings(void *opaque, struct ph_request *req)
 static void recording_file(void *opaque, struct ph_request *req)
 {
     struct ph_rooms *house = opaque;
-    const char *file = ph_request_param(req, "file"), *end = strrchr(file, '.');
-    if (!end || strcmp(end, ".mp4")) // whatever else its owner keeps in that folder
+    const char *file = ph_request_param(req, "file"), *type = ph_record_type(file);
+    if (!type) // whatever else its owner keeps in that folder
         ph_reply_error(req, 404, NULL, "there is no recording \"%.60s\"", file);
     else
-        ph_reply_file(req, house->recordings, file, "video/mp4", file);
+        ph_reply_file(req, house->recordings, file, type, file);
 }
 
 static void trace(void *opaque, struct ph_request *req)

@@ -49,7 +49,7 @@ static bool makes(const struct ph_ast_node *n, enum ph_codec codec)
     for (size_t i = 0; i < sizeof encoders / sizeof *encoders; i++)
         if (is_type(n, encoders[i].type)) return codec == encoders[i].codec;
     const struct ph_param *p = ph_param_find(n->info->params, "codec", NULL);
-    return p && !strcmp(n->info->group, "encode") &&
+    return p && (!strcmp(n->info->group, "encode") || is_type(n, "play")) &&
            !strcmp(ph_edit_value(n, p), ph_codec_name(codec));
 }
 
@@ -205,19 +205,45 @@ static const struct ph_ast_link *first_encoded(const struct ph_ast *ast)
     return NULL;
 }
 
-static const struct ph_param *record_path(struct ph_fault *fault)
+static const struct ph_param *record_path(const char *type, struct ph_fault *fault)
 {
     for (const struct ph_node_info *const *t = ph_nodes(); *t; t++)
         for (const struct ph_param *p = (*t)->params; p && p->name; p++)
-            if (!strcmp((*t)->name, "record") && p->flags & PH_PARAM_PATH) return p;
+            if (!strcmp((*t)->name, type) && p->flags & PH_PARAM_PATH) return p;
     ph_fail(fault, PH_ENOTSUP, "record", "this build has no record node (it needs FFmpeg)");
     return NULL;
+}
+
+// What depth16 gives, as it is.
+static ph_err add_tape(const struct ph_ast *ast, const char *path, const char *name,
+                       struct ph_buf *b, struct ph_fault *fault)
+{
+    for (int i = 0; i < ast->node_count; i++) {
+        if (!is_type(&ast->nodes[i], "depth16")) continue;
+        ph_buf_printf(b, "%s =>[drop_oldest 30] %s: tape path=", ast->nodes[i].name, name);
+        quote(b, path);
+        ph_buf_puts(b, "\n");
+        return PH_OK;
+    }
+    return ph_fail(
+        fault, PH_EINVAL, "what",
+        "this graph makes no depth for viewers, so there is none to record: it needs "
+        "a depth16 node");
+}
+
+static bool is_tape(const char *path)
+{
+    const char *end = strrchr(path, '.');
+    return end && !strcmp(end, ".phs");
 }
 
 static ph_err add_record(const struct ph_ast *ast, const char *path, char name[PH_NAME_MAX],
                          struct ph_buf *b, struct ph_fault *fault)
 {
-    const struct ph_param *p = record_path(fault);
+    snprintf(name, PH_NAME_MAX, "rec");
+    for (int i = 2; name_taken(ast, name); i++) snprintf(name, PH_NAME_MAX, "rec%d", i);
+    if (is_tape(path)) return add_tape(ast, path, name, b, fault);
+    const struct ph_param *p = record_path("record", fault);
     const struct ph_ast_link *fed = first_encoded(ast);
     if (!p) return PH_ENOTSUP;
     if (!fed)
@@ -225,8 +251,6 @@ static ph_err add_record(const struct ph_ast *ast, const char *path, char name[P
                        "nothing in this graph is encoded, so there is nothing to record: it "
                        "needs a jpeg or video node");
     const struct ph_ast_node *from = &ast->nodes[fed->from];
-    snprintf(name, PH_NAME_MAX, "rec");
-    for (int i = 2; name_taken(ast, name); i++) snprintf(name, PH_NAME_MAX, "rec%d", i);
     ph_buf_printf(b, "%s.%s =>[drop_oldest 30] %s: record %s=", from->name,
                   from->info->out[fed->from_port].name, name, p->name);
     quote(b, path);

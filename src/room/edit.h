@@ -39,7 +39,8 @@ char *ph_edit_print(const struct ph_ast_node *n);
 // The first source becomes `source` ("file \"a.mp4\" loop=on"); all else stays. PH_ENOENT: there
 // is no source.
 ph_err ph_edit_source(const char *text, const char *source, char **out, struct ph_fault *fault);
-// Adds a record node that gets what the first encoder gets. Its name goes to `name`. PH_EINVAL:
+// Adds a record node that gets what the first encoder gets; where path ends in .phs, a tape of what
+// the first depth16 node gives. Its name goes to `name`. PH_EINVAL:
 // nothing is encoded; PH_ENOTSUP: this build records nothing.
 ph_err ph_edit_record(const char *text, const char *path, char name[PH_NAME_MAX], char **out,
                       struct ph_fault *fault);

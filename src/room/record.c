@@ -29,7 +29,7 @@ static ph_err make_folder(const char *path, struct ph_fault *fault)
 }
 
 // "demo-20260102-030405.mp4", and "-2" when that is there already.
-static void choose_file(struct ph_room *room, char *path, size_t size)
+static void choose_file(struct ph_room *room, const char *suffix, char *path, size_t size)
 {
     struct ph_recording *rec = &room->recording;
     char stamp[32], more[16] = "";
@@ -38,7 +38,7 @@ static void choose_file(struct ph_room *room, char *path, size_t size)
     time_t now = time(NULL);
     strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
     for (int i = 2; i < 1000; i++) {
-        snprintf(rec->file, sizeof rec->file, "%s-%s%s.mp4", room->name, stamp, more);
+        snprintf(rec->file, sizeof rec->file, "%s-%s%s%s", room->name, stamp, more, suffix);
         snprintf(path, size, "%s/%s", room->house->recordings, rec->file);
         if (stat(path, &info)) return;
         snprintf(more, sizeof more, "-%d", i);
@@ -73,14 +73,14 @@ static void set_on(struct ph_room *room, bool on)
     atomic_store(&room->recording_on, on);
 }
 
-static ph_err start(struct ph_room *room, struct ph_fault *fault)
+static ph_err start(struct ph_room *room, const char *suffix, struct ph_fault *fault)
 {
     char path[1400], node[PH_NAME_MAX], *text = ph_graph_text(room->graph), *edited = NULL;
     struct ph_recording *rec = &room->recording;
     ph_err ret = text ? make_folder(room->house->recordings, fault)
                       : ph_fail(fault, PH_ENOMEM, "graph", "out of memory");
     if (ret == PH_OK) {
-        choose_file(room, path, sizeof path);
+        choose_file(room, suffix, path, sizeof path);
         ret = ph_edit_record(text, path, node, &edited, fault);
     }
     if (ret == PH_OK) {
@@ -169,12 +169,18 @@ static int newest_first(const void *a, const void *b)
     return strcmp(y->file, x->file);
 }
 
+const char *ph_record_type(const char *file)
+{
+    const char *end = strrchr(file, '.');
+    if (end && !strcmp(end, ".mp4")) return "video/mp4";
+    return end && !strcmp(end, ".phs") ? "application/octet-stream" : NULL;
+}
+
 // Whether it is one of ours, not a link and nothing hidden.
 static bool is_film(int folder, const char *name, struct film *film)
 {
     struct stat info;
-    const char *end = strrchr(name, '.');
-    if (name[0] == '.' || !end || strcmp(end, ".mp4") || strlen(name) >= sizeof film->file)
+    if (name[0] == '.' || !ph_record_type(name) || strlen(name) >= sizeof film->file)
         return false;
     if (fstatat(folder, name, &info, AT_SYMLINK_NOFOLLOW) || !S_ISREG(info.st_mode))
         return false;
@@ -266,7 +272,9 @@ void ph_room_act_record(struct ph_room *room, struct ph_room_job *j)
     if (!room->graph)
         ret = ph_fail(&fault, PH_ESTOPPED, "room", "the room \"%s\" was closed", room->name);
     else if (!strcmp(j->text, "start") && !room->recording.on)
-        ret = start(room, &fault);
+        ret = start(room, ".mp4", &fault);
+    else if (!strcmp(j->text, "tape") && !room->recording.on)
+        ret = start(room, ".phs", &fault);
     else if (!strcmp(j->text, "stop") && room->recording.on)
         ret = stop(room, &fault);
     put_state(room, &b);

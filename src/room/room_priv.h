@@ -255,6 +255,8 @@ int ph_room_not_ready(struct ph_room *room, char *text, size_t size);
 void ph_record_follow(struct ph_room *room); // after an edit: is it still there?
 // A text that says nothing of the recording, with it added, so that it goes on: a preset, a graph
 // written anew. NULL when there is nothing to add. Ends with POST …/record only. Free the result.
+// The media type of a file that rooms record; NULL = it is none.                    thread: any
+const char *ph_record_type(const char *file);
 char *ph_record_carry(struct ph_room *room, const char *text);
 // What a node of the graph has said; thread: lane
 void ph_record_note(struct ph_room *room, const char *node, const char *message);

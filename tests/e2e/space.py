@@ -5,6 +5,8 @@
     space.py PROGRAM OUTPUT-FOLDER [NAME...]
 """
 
+import json
+import struct
 import sys
 
 sys.dont_write_bytecode = True
@@ -130,6 +132,94 @@ def without_confidence_nobody_can_ask_for_its_colours(make):
         page = enter(own)
         check(page.js("document.querySelector('#by-confidence').disabled"), "it is offered")
         check(painted(settle(page)) > 0.15, "and the cloud is not there")
+
+
+def numbers(path):
+    """(xyz, rgb) of a PLY or GLB file, read as their specifications say."""
+    with open(path, "rb") as file:
+        data = file.read()
+    if path.endswith(".ply"):
+        head, body = data.split(b"end_header\n", 1)
+        check(head.startswith(b"ply\nformat binary_little_endian 1.0\n"), head[:60])
+        count = int(head.split(b"element vertex ")[1].split(b"\n")[0])
+        check(len(body) == 15 * count, "a PLY of another length")
+        rows = list(struct.iter_unpack("<3f3B", body))
+        return [row[:3] for row in rows], [row[3:] for row in rows]
+    magic, version, size, length, kind = struct.unpack_from("<4sIII4s", data)
+    check((magic, version, size, kind) == (b"glTF", 2, len(data), b"JSON"), "no GLB")
+    check(length % 4 == 0 and size % 4 == 0, "a chunk is not on 4 bytes")
+    doc = json.loads(data[20:20 + length])
+    body_size, body_kind = struct.unpack_from("<I4s", data, 20 + length)
+    body = data[28 + length:]
+    check(body_kind == b"BIN\0" and body_size == len(body) == doc["buffers"][0]["byteLength"], "BIN")
+    xyz, rgb = doc["accessors"]
+    views = doc["bufferViews"]
+    check(all(view["byteOffset"] % 4 == 0 for view in views), "a view is not on 4 bytes")
+    check(views[1]["byteStride"] % 4 == 0 and xyz["count"] == rgb["count"], "colours")
+    points = [struct.unpack_from("<3f", body, 12 * i) for i in range(xyz["count"])]
+    for k in range(3):
+        check(min(p[k] for p in points) == struct.unpack("f", struct.pack("f", xyz["min"][k]))[0], "min")
+        check(max(p[k] for p in points) == struct.unpack("f", struct.pack("f", xyz["max"][k]))[0], "max")
+    at = views[1]["byteOffset"]
+    def srgb(v):
+        v /= 65535
+        return round(255 * (12.92 * v if v <= 0.0031308 else 1.055 * v ** (1 / 2.4) - 0.055))
+    return points, [tuple(map(srgb, struct.unpack_from("<3H", body, at + 8 * i))) for i in range(rgb["count"])]
+
+
+@case
+def the_points_are_kept_as_files_that_other_programs_open(make):
+    with make(CLOUD.replace("fps=20", "fps=2")) as own:
+        page = enter(own)
+        kept = {}
+        for kind in ("ply", "glb"):
+            before = page.listing()
+            page.js(f"document.querySelector('[data-keep={kind}]').click()")
+            kept[kind] = numbers(page.downloaded(before, "." + kind))
+        points, colours = kept["ply"]
+        shown = page.js("Number(document.querySelector('#points').textContent.replaceAll(',', ''))")
+        check(shown == len(points) == len(kept["glb"][0]), f"{shown} points, {len(points)} in the file")
+        check(points == kept["glb"][0], "PLY and GLB hold other points")
+        check(all(z < 0 for _, _, z in points), "z is backward")
+        check(colours == kept["glb"][1] and len(set(colours)) > 100, "the colours are not the picture's")
+
+
+@case
+def a_recording_is_played_and_wound_in_the_page(make):
+    with make(CLOUD.replace("orbit=0", "orbit=6")) as own:
+        page = enter(own)
+        page.js("document.querySelector('#record').click()")
+        page.wait("document.querySelector('#record').textContent === 'Stop'", 20)
+        at = page.js(MAPS)
+        page.wait(f"{MAPS} >= {at} + 25", 20)
+        page.js("document.querySelector('#record').click()")
+        page.wait("document.querySelector('#record').textContent === 'Record'", 20)
+        page.wait("document.querySelectorAll('#tapes option').length === 2", 20)
+        page.js("""(() => {
+            const list = document.querySelector('#tapes');
+            list.selectedIndex = 1;
+            list.dispatchEvent(new Event('change'));
+        })()""")
+        page.wait("!document.querySelector('#scrub').hidden", 20)
+        last = page.wait("Number(document.querySelector('#position').max)", 20)
+        check(last > 0.5, f"only {last} s were recorded")
+
+        def wind(seconds):
+            choose(page, "#position", seconds)
+            return settle(page)
+        first, end, again = wind(0), wind(last), wind(0)
+        check(differ(first, end) > 0.05, "another moment looks the same")
+        check(differ(first, again) < 0.01, "the same moment looks another way")
+        page.js("document.querySelector('#pause').click()")
+        at = page.js("Number(document.querySelector('#position').value)")
+        page.wait(f"Number(document.querySelector('#position').value) > {at} + 0.3", 20)
+        page.js("""(() => {
+            const list = document.querySelector('#tapes');
+            list.selectedIndex = 0;
+            list.dispatchEvent(new Event('change'));
+        })()""")
+        at = page.js(MAPS)
+        page.wait(f"{MAPS} >= {at} + 5 && document.querySelector('#scrub').hidden", 20)
 
 
 @case

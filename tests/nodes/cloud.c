@@ -4,11 +4,16 @@
 #include "run.h"
 
 #include "config.h"
+#include "image/cloud_file.h"
+#include "core/json.h"
 #include "nodes/encode/depth16.h"
 #include "nodes/encode/msgpack.h"
 #include "nodes/source/scene_render.h"
+#include "nodes/tape_file.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <unistd.h>
 #if PH_HAVE_SERVER
 #include <zlib.h>
 #endif
@@ -349,4 +354,184 @@ TEST(a_scene_seen_aslant_is_less_certain_than_one_seen_squarely)
     ph_frame_unref(&color);
     ph_frame_unref(&depth);
     ph_frame_unref(&sure);
+}
+
+// --- files
+
+static struct ph_frame *some_points(int n)
+{
+    struct ph_frame *f;
+    CHECK_OK(ph_frame_points(NULL, n ? n : 1, &f));
+    fill_cloud(&f->points, n);
+    return f;
+}
+
+static float f32_of(const uint8_t *at)
+{
+    float v;
+    memcpy(&v, at, 4);
+    return v;
+}
+
+static uint32_t u32_of(const uint8_t *at)
+{
+    return at[0] | (uint32_t) at[1] << 8 | (uint32_t) at[2] << 16 | (uint32_t) at[3] << 24;
+}
+
+TEST(a_ply_file_gives_the_points_and_colours_back)
+{
+    struct ph_frame *f = some_points(300);
+    uint8_t *out = malloc(ph_cloud_file_bound(300));
+    CHECK(out);
+    size_t size = ph_cloud_file(out, PH_CLOUD_PLY, &f->points);
+    const char *end = strstr((const char *) out, "end_header\n");
+    CHECK(end && strstr((const char *) out, "format binary_little_endian 1.0\n"));
+    CHECK_HAS((const char *) out, "element vertex 300\n");
+    const uint8_t *at = (const uint8_t *) end + 11;
+    CHECK_INT(size, ==, (size_t) (at - out) + 15 * 300);
+    for (int i = 0; i < 300; i++, at += 15) {
+        CHECK(f32_of(at) == f->points.xyz[3 * i] && f32_of(at + 4) == f->points.xyz[3 * i + 1]);
+        CHECK(f32_of(at + 8) == -f->points.xyz[3 * i + 2]); // not mirrored: z is backward
+        CHECK(!memcmp(at + 12, f->points.rgb + 3 * i, 3));
+    }
+    free(out);
+    ph_frame_unref(&f);
+}
+
+static double number_at(const struct ph_json *list, int index)
+{
+    const struct ph_json *v = list ? list->child : NULL;
+    while (v && index--) v = v->next;
+    return ph_json_double(v, NAN);
+}
+
+static const struct ph_json *item(const struct ph_json *list, int index)
+{
+    const struct ph_json *v = list ? list->child : NULL;
+    while (v && index--) v = v->next;
+    CHECK(v);
+    return v;
+}
+
+static int whole(const struct ph_json *v, const char *key)
+{
+    return (int) ph_json_double(ph_json_get(v, key), -1);
+}
+
+TEST(a_glb_file_is_what_the_format_asks_for)
+{
+    for (int n = 0; n < 401; n += n < 8 ? 1 : 131) {
+        struct ph_frame *f = some_points(n);
+        struct ph_json_doc *doc;
+        struct ph_fault fault = { 0 };
+        uint8_t *out = malloc(ph_cloud_file_bound(n));
+        CHECK(out);
+        size_t size = ph_cloud_file(out, PH_CLOUD_GLB, &f->points);
+        CHECK(size <= ph_cloud_file_bound(n) && !memcmp(out, "glTF\2\0\0\0", 8));
+        CHECK_INT(u32_of(out + 8), ==, size);
+        uint32_t json = u32_of(out + 12);
+        CHECK(!memcmp(out + 16, "JSON", 4) && json % 4 == 0 && size % 4 == 0);
+        CHECK_OK(ph_json_parse(&doc, (const char *) out + 20, json, 0, &fault));
+        const struct ph_json *root = ph_json_root(doc);
+        if (!n) {
+            CHECK(size == 20 + json && !ph_json_get(root, "accessors"));
+        } else {
+            const uint8_t *bin = out + 20 + json;
+            const struct ph_json *views = ph_json_get(root, "bufferViews"),
+                                 *position = item(ph_json_get(root, "accessors"), 0),
+                                 *color = item(ph_json_get(root, "accessors"), 1);
+            CHECK(!memcmp(bin + 4, "BIN\0", 4) && size == 28 + json + u32_of(bin));
+            CHECK_INT(whole(item(ph_json_get(root, "buffers"), 0), "byteLength"), ==,
+                      (int) u32_of(bin));
+            CHECK(whole(position, "count") == n && whole(color, "count") == n);
+            int offset = whole(item(views, 1), "byteOffset");
+            CHECK(offset % 4 == 0 && whole(item(views, 1), "byteStride") % 4 == 0);
+            CHECK_INT(offset + whole(item(views, 1), "byteLength"), ==, (int) u32_of(bin));
+            for (int i = 0; i < n; i++)
+                for (int k = 0; k < 3; k++) {
+                    float v = f32_of(bin + 8 + 12 * i + 4 * k);
+                    CHECK(v == f->points.xyz[3 * i + k] * (k == 2 ? -1 : 1));
+                    CHECK(v >= (float) number_at(ph_json_get(position, "min"), k));
+                    CHECK(v <= (float) number_at(ph_json_get(position, "max"), k));
+                    const uint8_t *c = bin + 8 + offset + 8 * i + 2 * k;
+                    double linear = (c[0] | c[1] << 8) / 65535.0; // back to sRGB
+                    double s = linear <= 0.0031308 ? linear * 12.92
+                                                   : 1.055 * pow(linear, 1 / 2.4) - 0.055;
+                    CHECK_INT((int) lround(s * 255), ==, f->points.rgb[3 * i + k]);
+                }
+        }
+        ph_json_free(&doc);
+        free(out);
+        ph_frame_unref(&f);
+    }
+}
+
+TEST(export_refuses_other_files_and_writes_whole_ones)
+{
+    static struct run r;
+    struct ph_fault fault = { 0 };
+    char folder[] = "/tmp/ph-export-XXXXXX", text[256], path[128];
+    CHECK(mkdtemp(folder));
+    CHECK_INT(run_try(&r, "scene -> null\nscene.depth -> cloud -> export a.obj", &fault), <, 0);
+    CHECK_HAS(fault.message, ".glb");
+    snprintf(text, sizeof text,
+             SCENE "scene.depth -> steady -> c: cloud -> export %s/c-%%02d.ply\nc -> live",
+             folder);
+    run_open(&r, text);
+    run_until(&r, 0.15);
+    CHECK_INT(r.count, ==, 2);
+    for (int i = 0; i < 2; i++) {
+        size_t size;
+        snprintf(path, sizeof path, "%s/c-%02d.ply", folder, i);
+        uint8_t *bytes = file_bytes(path, &size);
+        char want[64];
+        snprintf(want, sizeof want, "element vertex %d\n", run_points(&r, i)->count);
+        CHECK_HAS((const char *) bytes, want);
+        free(bytes);
+        unlink(path);
+    }
+    run_close(&r);
+    rmdir(folder);
+}
+
+#define TAPE                                                                                   \
+    SCENE "scene.depth -> s: steady -> d: depth16 -> live: live\n"                             \
+          "scene.confidence -> d.confidence\n"
+
+TEST(a_tape_plays_the_same_bytes_and_can_be_wound)
+{
+    static struct run a, b;
+    struct ph_fault fault = { 0 };
+    char path[] = "/tmp/ph-tape-XXXXXX.phs", text[512];
+    close(mkstemps(path, 4));
+    snprintf(text, sizeof text, TAPE "d -> tape %s overwrite=on", path);
+    run_open(&a, text);
+    run_until(&a, 0.95);
+    CHECK_INT(a.count, ==, 10);
+    snprintf(text, sizeof text, "play: play %s -> live", path);
+    run_open(&b, text);
+    run_until(&b, 1.55); // and round again
+    CHECK_INT(b.count, >=, 14);
+    for (int i = 0; i < b.count; i++) {
+        const struct ph_packet *p = &a.frames[i % 10]->packet, *q = &b.frames[i]->packet;
+        CHECK(p->size == q->size && p->extra == q->extra && p->extra > 0);
+        CHECK(!memcmp(p->data, q->data, p->size));
+        if (i) CHECK(b.frames[i]->pts_ns > b.frames[i - 1]->pts_ns);
+    }
+    run_set(&b, "play", "speed", "0");
+    run_until(&b, 1.8);
+    int before = b.count;
+    run_set(&b, "play", "position", "0.41");
+    run_until(&b, 3);
+    CHECK_INT(b.count, ==, before + 1); // it stands there
+    CHECK(!memcmp(b.frames[before]->packet.data, a.frames[4]->packet.data,
+                  a.frames[4]->packet.size));
+    run_close(&b);
+    CHECK(!truncate(path, 20)); // torn off in its first header
+    CHECK_INT(run_try(&b, text, &fault), ==, PH_EFORMAT);
+
+    snprintf(text, sizeof text, TAPE "d -> tape %s", path);
+    CHECK_INT(run_try(&b, text, &fault), ==, PH_EBUSY);
+    unlink(path);
+    run_close(&a);
 }

@@ -80,6 +80,10 @@ export async function download(path, name) {
     saveBlob(await (await request('GET', path)).blob(), name);
 }
 
+export async function fetchBytes(path) {
+    return (await request('GET', path)).arrayBuffer();
+}
+
 // A link to a file that may be large. Without a token the browser's own download manager streams
 // it to disk; a token has to travel in a header, so then it passes through memory.
 export function downloadLink(path, name, ...content) {

@@ -8,7 +8,7 @@
 
 import { call, tokenProtocols } from './api.js';
 
-const HEADER_BYTES = 32;
+export const HEADER_BYTES = 32;
 const MAGIC = 0x31534850; // "PHS1" read as a little-endian number
 const FIRST_RETRY_MS = 400;
 const LAST_RETRY_MS = 8000;
@@ -19,9 +19,10 @@ const ROOM_HZ = 4;
 export const KIND_PICTURE = 1;
 export const FLAG_KEY = 1;
 
-function readHeader(buffer) {
-    if (buffer.byteLength < HEADER_BYTES) return null;
-    const view = new DataView(buffer);
+// null: there is none at that place.
+export function readHeader(buffer, offset = 0) {
+    if (buffer.byteLength < offset + HEADER_BYTES) return null;
+    const view = new DataView(buffer, offset);
     if (view.getUint32(0, true) !== MAGIC) return null;
     return {
         kind: view.getUint8(4),

@@ -69,6 +69,7 @@ export class DepthPath {
     #pending = null;
     #values = new Uint16Array(0);
     #sure = new Uint8Array(0);
+    #last = null; // the newest message that was taken
     #onMap;
     #onFailure;
 
@@ -83,8 +84,14 @@ export class DepthPath {
         else this.#work(header, bytes);
     }
 
+    // The newest map once more, in memory of its own, for who wants to keep it; null = none came.
+    async again() {
+        return this.#last && unpack(this.#last.header, this.#last.bytes, new Uint16Array(0), new Uint8Array(0));
+    }
+
     async #work(header, bytes) {
         this.#busy = true;
+        this.#last = { header, bytes };
         try {
             const map = await unpack(header, bytes, this.#values, this.#sure);
             this.#values = map.values;

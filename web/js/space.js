@@ -2,19 +2,21 @@
 // The point cloud of a room: depth maps come over the studio's connection, the browser makes the
 // points. The knobs are those of the room's nodes, as in the studio.
 
-import { call, takeToken } from './api.js';
+import { call, roomPath, takeToken } from './api.js';
 import { Connection } from './connection.js';
 import { Knobs } from './knobs.js';
 import { DepthPath } from './space-depth.js';
 import { Camera } from './space-camera.js';
+import { glb, ply, pointsOf } from './space-file.js';
 import { Cloud } from './space-gl.js';
-import { $, attempt, ms, rate, recall, remember, saveBlob, say, toast } from './ui.js';
+import { Tape } from './space-tape.js';
+import { $, attempt, el, ms, rate, recall, remember, saveBlob, say, toast } from './ui.js';
 import { Values } from './values.js';
 
 const KIND_DEPTH = 2;
 const SHOWN_EVERY_MS = 33;
 const RATE_WINDOW_MS = 2000;
-const DEPTH_NODES = ['depth', 'steady', 'cloud', 'scene', 'depth16'];
+const DEPTH_NODES = ['depth', 'steady', 'cloud', 'scene', 'depth16', 'fuse', 'play'];
 
 const canvas = $('#space');
 const connection = new Connection();
@@ -34,6 +36,8 @@ let reportedAt = 0;
 let unreported = 0;
 let lastDraw = 0;
 let ground = [0, 0, 0];
+let tape = null; // what is played instead of the room
+let room = null; // its newest document
 
 function attemptCloud() {
     try {
@@ -61,8 +65,8 @@ function take(map) {
     if (!map.confidence && settings.colour.value === '3') settings.colour.value = '0';
     say($('#points'), map.points.toLocaleString('en'));
     $('#word').hidden = true;
-    unreported++;
-    if (now - reportedAt >= SHOWN_EVERY_MS) {
+    if (!tape) unreported++;
+    if (!tape && now - reportedAt >= SHOWN_EVERY_MS) {
         connection.send({ type: 'shown', frame: map.frame, t: now, count: unreported });
         reportedAt = now;
         unreported = 0;
@@ -105,6 +109,7 @@ function draw(now) {
 }
 
 function loop(now) {
+    if (tape) follow();
     draw(now);
     requestAnimationFrame(loop);
 }
@@ -121,8 +126,13 @@ function tell() {
     say($('#rate'), rate(perSecond(mapTimes)));
 }
 
-function update(room) {
+function update(newest) {
+    room = newest;
     values.follow(room);
+    const recording = room.recording?.recording ?? false;
+    if (recording !== ($('#record').getAttribute('aria-pressed') === 'true')) listTapes();
+    $('#record').setAttribute('aria-pressed', String(recording));
+    say($('#record'), recording ? 'Stop' : 'Record');
     knobs.update({ ...room, nodes: room.nodes.filter((node) => DEPTH_NODES.includes(node.type)) });
     const own = room.clients?.filter((client) => client.codec === 'depth16' && client.latencyMs) ?? [];
     say($('#latency'), own.length ? ms(own.at(-1).latencyMs.p50) : '–');
@@ -132,7 +142,7 @@ function update(room) {
 connection.codecs = ['depth16'];
 connection.parts = ['confidence'];
 connection.addEventListener('picture', ({ detail: { header, bytes } }) => {
-    if (header.kind === KIND_DEPTH) path.push(header, bytes);
+    if (header.kind === KIND_DEPTH && !tape) path.push(header, bytes);
 });
 connection.addEventListener('room', ({ detail }) => update(detail));
 connection.addEventListener('hello', ({ detail }) => {
@@ -146,6 +156,66 @@ connection.addEventListener('state', ({ detail }) => {
     say($('#word'), detail.state === 'refused' ? detail.reason : detail.state === 'waiting' ? 'Reconnecting' : 'Connecting');
 });
 connection.addEventListener('trouble', ({ detail }) => toast(detail.message));
+
+// --- what is kept, and what was
+async function keep(kind) {
+    const map = await path.again();
+    if (!map) throw new Error('There are no points yet');
+    let pixels = null;
+    if (map.picture) {
+        const context = new OffscreenCanvas(map.width, map.height).getContext('2d');
+        context.drawImage(map.picture, 0, 0, map.width, map.height);
+        pixels = context.getImageData(0, 0, map.width, map.height).data;
+        map.picture.close();
+    }
+    const points = pointsOf(map, pixels);
+    saveBlob(kind === 'ply' ? ply(points) : glb(points), `cloud.${kind}`);
+}
+
+async function record() {
+    const action = room?.recording?.recording ? 'stop' : 'start';
+    await call('POST', roomPath(connection.room, '/record'), { action, ...(action === 'start' ? { what: 'depth' } : {}) });
+    await listTapes();
+}
+
+async function listTapes() {
+    const { recordings } = await call('GET', '/api/v1/recordings');
+    const files = recordings.map(({ file }) => file).filter((file) => file.endsWith('.phs'));
+    const chosen = $('#tapes').value;
+    $('#tapes').replaceChildren(el('option', { value: '' }, 'live'), ...files.map((file) => el('option', { value: file }, file)));
+    if (files.includes(chosen)) $('#tapes').value = chosen;
+}
+
+function follow() {
+    tape.step();
+    $('#position').value = String(tape.position);
+    say($('#clock'), `${tape.position.toFixed(1)} s`);
+}
+
+async function choose(file) {
+    tape = file ? await Tape.open(file, ({ header, bytes }) => path.push(header, bytes)) : null;
+    $('#scrub').hidden = !tape;
+    $('#position').max = String(tape?.seconds ?? 0);
+    pause(false);
+}
+
+function pause(on) {
+    tape?.play(!on);
+    $('#pause').setAttribute('aria-pressed', String(on));
+    say($('#pause'), on ? 'Play' : 'Pause');
+}
+
+for (const button of document.querySelectorAll('[data-keep]')) {
+    button.addEventListener('click', () => attempt(() => keep(button.dataset.keep)));
+}
+$('#record').addEventListener('click', () => attempt(record));
+$('#tapes').addEventListener('change', () => attempt(() => choose($('#tapes').value)));
+$('#pause').addEventListener('click', () => pause($('#pause').getAttribute('aria-pressed') !== 'true'));
+$('#position').addEventListener('input', () => {
+    pause(true);
+    tape?.go(Number($('#position').value));
+    say($('#clock'), `${(tape?.position ?? 0).toFixed(1)} s`);
+});
 
 // --- controls
 function snapshot() {
@@ -174,20 +244,26 @@ function groundColour() {
 async function begin() {
     takeToken();
     groundColour();
-    let room = new URLSearchParams(location.search).get('room');
+    const query = new URLSearchParams(location.search);
+    let name = query.get('room');
     await attempt(async () => {
         knobs.descriptors = await call('GET', '/api/v1/nodes');
-        room ??= (await call('GET', '/api/v1/rooms')).rooms[0]?.name;
+        name ??= (await call('GET', '/api/v1/rooms')).rooms[0]?.name;
+        await listTapes();
     });
-    if (!room) {
+    if (!name) {
         say($('#word'), 'This server has no room yet');
         return;
     }
-    $('#studio').href = `./?room=${encodeURIComponent(room)}`;
-    document.title = `${room} · space`;
-    connection.open(room);
+    $('#studio').href = `./?room=${encodeURIComponent(name)}`;
+    document.title = `${name} · space`;
+    connection.open(name);
     if (cloud) requestAnimationFrame(loop);
     setInterval(tell, 500);
+    if (query.get('tape')) {
+        $('#tapes').value = query.get('tape');
+        await attempt(() => choose(query.get('tape')));
+    }
 }
 
 begin();

@@ -2,15 +2,10 @@
 // Pictures as files: one that is always the newest, or a numbered sequence.
 #include <phosphene/node.h>
 
+#include "nodes/file_name.h"
 #include "nodes/guard.h"
 #include "nodes/picture_file.h"
 #include "nodes/util.h"
-
-#include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
 
 struct image {
     const char *path;
@@ -23,55 +18,11 @@ struct image {
     char name[4096]; // of the present file
 };
 
-// A path is text with at most one number: %d, or %06d for at least six digits. Returns where it
-// lies, its length in the text and its digits; NULL without one.
-static const char *find_number(const char *path, size_t *length, int *digits)
-{
-    const char *percent = strchr(path, '%');
-    char *end;
-    if (!percent) return NULL;
-    long d = strtol(percent + 1, &end, 10);
-    if (*end != 'd' || d < 0 || d > 18) return NULL;
-    *length = (size_t) (end + 1 - percent);
-    *digits = (int) d;
-    return percent;
-}
-
-static bool make_name(struct image *p, uint64_t number)
-{
-    size_t length = 0;
-    int digits = 0, len;
-    const char *at = find_number(p->path, &length, &digits);
-    if (!at)
-        len = snprintf(p->name, sizeof p->name, "%s", p->path);
-    else
-        len = snprintf(p->name, sizeof p->name, "%.*s%0*" PRIu64 "%s", (int) (at - p->path),
-                       p->path, digits, number, at + length);
-    return len > 0 && (size_t) len < sizeof p->name;
-}
-
-static bool folder_is_there(const char *path)
-{
-    char folder[4096];
-    struct stat st;
-    const char *slash = strrchr(path, '/');
-    if (!slash) return true;
-    snprintf(folder, sizeof folder, "%.*s", (int) (slash - path) + 1, path);
-    return !stat(folder, &st) && S_ISDIR(st.st_mode);
-}
-
 static ph_err image_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct image *p = ph_priv(n);
-    if (!p->path[0])
-        return ph_fail(fault, PH_EINVAL, "path",
-                       "path names a file: still.png or still-%%06d.jpg");
-    if (!make_name(p, 0)) return ph_fail(fault, PH_EINVAL, "path", "path is too long");
-    if (strchr(p->name, '%'))
-        return ph_fail(fault, PH_EINVAL, "path",
-                       "path has one number at most, as %%d or %%06d, got \"%s\"", p->path);
-    if (!folder_is_there(p->name))
-        return ph_fail(fault, PH_ENOENT, "path", "%s: there is no such folder", p->path);
+    ph_err ret = ph_file_name_check(p->path, fault);
+    if (ret < 0) return ret;
     return ph_picture_writer_create(&p->writer, p->path, fault);
 }
 
@@ -85,7 +36,7 @@ static void image_close(struct ph_node *n)
 static ph_err save(struct ph_node *n, struct image *p, const struct ph_picture *pic)
 {
     struct ph_fault fault;
-    make_name(p, (uint64_t) p->start + p->written);
+    ph_file_name_make(p->name, sizeof p->name, p->path, (uint64_t) p->start + p->written);
     ph_err ret = ph_picture_save(p->writer, p->name, pic, (int) p->quality, &fault);
     if (ret < 0)
         ph_node_problem(n, "%s", fault.message);
