@@ -85,6 +85,7 @@ struct golden_check {
     const char *line;   // of the manifest's tolerances in f32; NULL = "fp32 engine"
     const char *key;    // of that line's parts; NULL = tensor
     double max_abs;     // a limit of the kind's own instead of the manifest's; 0 = none
+    double bf16_db; // of a picture in bf16 whose emulation does not reach 40 dB: its; 0 = 40
 };
 // got against the file's out.<tensor>, or `want` when it is not NULL. A smaller expected picture is
 // the window that the manifest names.

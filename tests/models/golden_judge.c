@@ -99,7 +99,7 @@ static struct limits limits_of(const struct golden_case *c, const struct golden_
         l.rel_l2 = emulated(c, f, check.tensor);
         if (l.rel_l2 == 0)
             l.rel_l2 = figure(ph_json_get(all, "bf16 engine"), check.tensor, "rel_l2");
-        l.psnr_db = check.range > 0 ? 40 : 0;
+        l.psnr_db = check.range > 0 ? check.bf16_db > 0 ? check.bf16_db : 40 : 0;
     } else {
         l.psnr_db = check.range > 0 ? 30 : 0;
     }
