@@ -20,6 +20,7 @@ extern const struct ph_node_info ph_node_export;
 extern const struct ph_node_info ph_node_feedback;
 extern const struct ph_node_info ph_node_file;
 extern const struct ph_node_info ph_node_flash;
+extern const struct ph_node_info ph_node_fuse;
 extern const struct ph_node_info ph_node_hash;
 extern const struct ph_node_info ph_node_image;
 extern const struct ph_node_info ph_node_jpeg;
@@ -68,6 +69,7 @@ static const struct ph_node_info *const nodes[] = {
     &ph_node_feedback,
     &ph_node_file,
     &ph_node_flash,
+    &ph_node_fuse,
     &ph_node_hash,
     &ph_node_image,
     &ph_node_jpeg,

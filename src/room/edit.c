@@ -80,11 +80,13 @@ void ph_edit_outlets(const struct ph_ast *ast, struct ph_outlet outlet[PH_FEEDS]
     }
 }
 
-const struct ph_ast_node *ph_edit_browser(const struct ph_ast *ast)
+int ph_edit_browsers(const struct ph_ast *ast, char names[PH_INLETS][PH_NAME_MAX])
 {
-    for (int i = 0; i < ast->node_count; i++)
-        if (is_type(&ast->nodes[i], "browser")) return &ast->nodes[i];
-    return NULL;
+    int n = 0;
+    for (int i = 0; i < ast->node_count && n < PH_INLETS; i++)
+        if (is_type(&ast->nodes[i], "browser"))
+            snprintf(names[n++], PH_NAME_MAX, "%s", ast->nodes[i].name);
+    return n;
 }
 
 static int source_index(const struct ph_ast *ast)

@@ -25,8 +25,10 @@ struct ph_outlet {
 };
 // The first live node that packets of each codec reach.                             thread: any
 void ph_edit_outlets(const struct ph_ast *ast, struct ph_outlet outlet[PH_FEEDS]);
-// The first node that takes pictures of a browser, the first source; NULL = none.
-const struct ph_ast_node *ph_edit_browser(const struct ph_ast *ast);
+// The names of the nodes that take pictures of a browser, in their order; returns how many.
+#define PH_INLETS 8
+int ph_edit_browsers(const struct ph_ast *ast, char names[PH_INLETS][PH_NAME_MAX]);
+// The first source; NULL = none.
 const struct ph_ast_node *ph_edit_source_of(const struct ph_ast *ast);
 // Value of a parameter as text: as written, else its default.
 const char *ph_edit_value(const struct ph_ast_node *n, const struct ph_param *p);

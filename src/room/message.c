@@ -132,13 +132,34 @@ static ph_err read_cut(struct draft *d, const struct ph_json *v, struct ph_fault
 
 // --- ping, subscribe, shown
 
+// The ping before: when it was sent, what its pong said, when that was heard. All three or none.
+static ph_err read_timing(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
+{
+    const struct ph_json *sent = ph_json_get(v, "sent"), *heard = ph_json_get(v, "heard"),
+                         *server = ph_json_get(v, "server_ns");
+    if (!sent && !heard && !server) return PH_OK;
+    if (!sent || !heard || sent->type != PH_JSON_NUMBER || heard->type != PH_JSON_NUMBER ||
+        !(fabs(sent->number) < 1e15) || !(fabs(heard->number) < 1e15))
+        return ph_fail(fault, PH_EINVAL, "sent",
+                       "sent and heard are the client's clock in milliseconds, when the ping "
+                       "before was sent and its pong came");
+    if (!server || server->type != PH_JSON_NUMBER || !(server->number >= 0) ||
+        !(server->number < 9e18))
+        return ph_fail(fault, PH_EINVAL, "server_ns", "server_ns is what that pong said");
+    d->m.timed = true;
+    d->m.sent_ms = sent->number;
+    d->m.heard_ms = heard->number;
+    d->m.server_ns = server->is_integer ? server->integer : (int64_t) server->number;
+    return PH_OK;
+}
+
 static ph_err read_ping(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const struct ph_json *t = ph_json_get(v, "t");
     if (t && (t->type != PH_JSON_NUMBER || t->len > 64))
         return ph_fail(fault, PH_EINVAL, "t", "t is a number of at most 64 digits");
     d->m.t = t ? t->text : NULL;
-    return PH_OK;
+    return read_timing(d, v, fault);
 }
 
 static ph_err read_subscribe(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
@@ -249,10 +270,15 @@ static ph_err read_codec(struct draft *d, const struct ph_json *v, struct ph_fau
     return PH_OK;
 }
 
-// The clock of a camera is not needed: its pictures are dated as they come in.
+// The clock of a camera is measured by its pings; this one moment says nothing of it.
 static ph_err read_role(struct draft *d, const struct ph_json *v, struct ph_fault *fault)
 {
     const char *role = ph_json_string(ph_json_get(v, "role"), "");
+    const struct ph_json *node = ph_json_get(v, "node");
+    if (node && node->type != PH_JSON_STRING)
+        return ph_fail(fault, PH_EINVAL, "node",
+                       "node is the name of a browser node, as a text");
+    d->m.inlet = ph_json_string(node, NULL);
     d->m.camera = !strcmp(role, "camera");
     if (d->m.camera || !strcmp(role, "viewer")) return PH_OK;
     return ph_fail(fault, PH_EINVAL, "role", "role is \"viewer\" or \"camera\", got \"%.60s\"",
@@ -268,12 +294,12 @@ static const struct kind {
 } kinds[] = {
     [PH_MESSAGE_SET] = { "set", read_set, { "node", "values", "drives", "at" } },
     [PH_MESSAGE_CUT] = { "cut", read_cut, { "kind", "chunks" } },
-    [PH_MESSAGE_PING] = { "ping", read_ping, { "t" } },
+    [PH_MESSAGE_PING] = { "ping", read_ping, { "t", "sent", "heard", "server_ns" } },
     [PH_MESSAGE_SUBSCRIBE] = { "subscribe", read_subscribe, { "room", "hz", "signals" } },
     [PH_MESSAGE_SHOWN] = { "shown", read_shown, { "frame", "t", "count" } },
     [PH_MESSAGE_HELLO] = { "hello", read_hello, { "codecs", "parts" } },
     [PH_MESSAGE_CODEC] = { "codec", read_codec, { "codec" } },
-    [PH_MESSAGE_ROLE] = { "register_role", read_role, { "role", "timestamp" } },
+    [PH_MESSAGE_ROLE] = { "register_role", read_role, { "role", "timestamp", "node" } },
 };
 #define KINDS (int) (sizeof kinds / sizeof *kinds)
 
@@ -306,7 +332,8 @@ static const char *move_text(const char *text, char **to)
 static ph_err pack(const struct draft *d, struct ph_message **out, struct ph_fault *fault)
 {
     size_t values = sizeof *d->values * (size_t) d->m.count;
-    size_t size = sizeof d->m + values + text_size(d->m.node) + text_size(d->m.t);
+    size_t size =
+        sizeof d->m + values + text_size(d->m.node) + text_size(d->m.t) + text_size(d->m.inlet);
     for (int i = 0; i < d->m.count; i++)
         size += text_size(d->values[i].param) + text_size(d->values[i].text);
     struct ph_message *m = malloc(size);
@@ -317,6 +344,7 @@ static ph_err pack(const struct draft *d, struct ph_message **out, struct ph_fau
     m->values = (struct ph_message_value *) (m + 1);
     m->node = move_text(d->m.node, &to);
     m->t = move_text(d->m.t, &to);
+    m->inlet = move_text(d->m.inlet, &to);
     for (int i = 0; i < m->count; i++) {
         m->values[i].drive = d->values[i].drive;
         m->values[i].param = move_text(d->values[i].param, &to);

@@ -38,6 +38,11 @@ struct ph_message {
     bool hard;         // CUT
     int chunks;        // CUT: 1 … 64
     const char *t;     // PING: the number as it came, to be echoed; NULL = none
+    const char *inlet; // ROLE: the browser node that a camera wants; NULL = any
+    bool timed;        // PING: tells of the ping before, on two clocks
+    double sent_ms,
+        heard_ms;      // PING: when that one was sent and its pong heard, the client's clock
+    int64_t server_ns; // PING: what its pong said
     double hz;         // SUBSCRIBE: room documents a second; 0 = no more, -1 = as it is
     double signals_hz; // SUBSCRIBE: signals a second, likewise
     uint64_t frame;    // SHOWN

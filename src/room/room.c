@@ -208,7 +208,7 @@ static void begin(struct ph_room *room)
     bool outlet = false;
     for (int k = 0; k < PH_FEEDS; k++) outlet = outlet || room->feeds[k].outlet.live[0];
     pthread_mutex_lock(&room->view_lock);
-    room->probe = outlet && !room->browser[0] && !room->hidden;
+    room->probe = outlet && !room->inlet_count && !room->hidden;
     room->ready = !room->probe;
     pthread_mutex_unlock(&room->view_lock);
 }

@@ -16,6 +16,7 @@
 #include "room/allow.h"
 #include "room/edit.h"
 #include "room/hide.h"
+#include "room/clock_offset.h"
 #include "room/message.h"
 #include "room/worker.h"
 #include "server/server.h"
@@ -69,13 +70,16 @@ struct ph_viewer {
     struct ph_conn *conn; // a reference, once it is open
     uint64_t id;
     bool v1, mjpeg;
-    bool clouds;     // on /ws/depth: gets points and nothing before them
-    bool viewer;     // there: has asked who the cameras are
-    bool camera;     // there: sends pictures and wants nothing
-    bool greeted;    // has said hello, or need not, or is too late
-    bool said_hello; // and wants an answer
-    bool confidence; // wants the optional part of depth
-    bool placed;     // has a feed, or was told that there is none for it
+    bool clouds;                   // on /ws/depth: gets points and nothing before them
+    bool viewer;                   // there: has asked who the cameras are
+    bool camera;                   // there: sends pictures and wants nothing
+    bool greeted;                  // has said hello, or need not, or is too late
+    bool said_hello;               // and wants an answer
+    bool confidence;               // wants the optional part of depth
+    bool placed;                   // has a feed, or was told that there is none for it
+    char inlet[PH_NAME_MAX];       // the browser node that its pictures go to; "" = none yet
+    char asked_inlet[PH_NAME_MAX]; // the one that it asked for
+    struct ph_offset clock;        // of its clock to ours, by its pings
     int64_t hello_by_ns;
     enum ph_codec wants[PH_MESSAGE_CODECS]; // best first
     int wants_count;
@@ -191,9 +195,11 @@ struct ph_room {
     struct ph_feed feeds[PH_FEEDS];
     _Atomic int feeds_on;
     _Atomic bool recording_on;
-    char browser[PH_NAME_MAX]; // the node that webcams are pushed into; "" = none
-    uint32_t min_epoch;        // nothing older is shown any more
-    bool probe;                // keeps the graph awake until its first frame
+    char inlets[PH_INLETS][PH_NAME_MAX]; // the nodes that webcams are pushed into
+    int inlet_count;
+    char early_node[PH_NAME_MAX]; // where `early` belongs
+    uint32_t min_epoch;           // nothing older is shown any more
+    bool probe;                   // keeps the graph awake until its first frame
     bool ready;
     char problem_node[PH_NAME_MAX], problem[256]; // of the node that spoke last
     struct ph_hidden *paths;                      // to hide: those of the present graph
@@ -283,7 +289,16 @@ void ph_view_join(struct ph_room *room, struct ph_viewer *v);
 void ph_view_leave(struct ph_room *room, struct ph_viewer *v);
 void ph_view_hello(struct ph_viewer *v, const struct ph_message *m); // HELLO, CODEC; thread: io
 void ph_view_shown(struct ph_viewer *v, const struct ph_message *m); // thread: io
-void ph_view_role(struct ph_viewer *v, bool camera);                 // thread: io
+// Which feed a viewer gets; asked: it waits for a hello. view_lock is held.
+void ph_view_assign(struct ph_room *room, struct ph_viewer *v, bool asked);
+void ph_view_tell_cameras(struct ph_room *room); // viewers that asked; view_lock is held
+void ph_view_role(struct ph_viewer *v, bool camera, const char *inlet);
+// Which browser node its pictures go to; "" while the room opens. PH_ENOENT: there is none. thread: io
+ph_err ph_view_inlet(struct ph_viewer *v, char node[PH_NAME_MAX], struct ph_fault *fault);
+void ph_view_clock(struct ph_viewer *v, const struct ph_message *m); // a timed ping; thread: io
+// When a picture was taken, on our clock, by what its sender's clock said; now where that is not
+// known or not to be believed.                                                       thread: io
+int64_t ph_view_captured(struct ph_viewer *v, int64_t theirs_ns);         // thread: io
 void ph_view_subscribe(struct ph_viewer *v, const struct ph_message *m);  // thread: io
 void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast); // thread: worker
 void ph_view_cut(struct ph_room *room,
@@ -294,7 +309,7 @@ int64_t ph_view_tick(void *room, int64_t now_ns); // thread: worker
 void ph_view_end(struct ph_room *room);           // unsubscribes; thread: worker
 // A webcam's picture that came after a viewer and before the viewer's feed was on: it is shown as
 // soon as it is, also when no other comes. Under graph_lock, so that none overtakes it. thread: io
-void ph_view_keep_early(struct ph_room *room, struct ph_frame *f);
+void ph_view_keep_early(struct ph_room *room, const char *node, struct ph_frame *f);
 // Its source is a visitor's webcam, and there is no picture and nobody who sends. thread: io
 bool ph_view_waits_for_camera(struct ph_room *room);
 // The newest JPEG at once, or deferred until there is one.                           thread: io

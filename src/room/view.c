@@ -219,8 +219,7 @@ static void show_newest(struct ph_room *room, struct ph_viewer *v)
     if (f && (!keyed(room, v->feed) || f->packet.key)) show(v, f, ph_now_ns(), &memo);
 }
 
-// `asked`: the client waits for a hello.
-static void assign(struct ph_room *room, struct ph_viewer *v, bool asked)
+void ph_view_assign(struct ph_room *room, struct ph_viewer *v, bool asked)
 {
     if (!v->greeted || atomic_load(&room->state) == PH_ROOM_OPENING) return;
     int feed = pick(room, v);
@@ -239,44 +238,16 @@ static void assign(struct ph_room *room, struct ph_viewer *v, bool asked)
 void ph_view_set_outlets(struct ph_room *room, const struct ph_ast *ast)
 {
     struct ph_outlet outlet[PH_FEEDS];
-    const struct ph_ast_node *browser = ph_edit_browser(ast);
+    char inlets[PH_INLETS][PH_NAME_MAX];
+    int inlet_count = ph_edit_browsers(ast, inlets);
     ph_edit_outlets(ast, outlet);
     pthread_mutex_lock(&room->view_lock);
     for (int k = 0; k < PH_FEEDS; k++) room->feeds[k].outlet = outlet[k];
-    snprintf(room->browser, sizeof room->browser, "%s", browser ? browser->name : "");
-    for (struct ph_viewer *v = room->viewers; v; v = v->next) assign(room, v, !v->placed);
+    memcpy(room->inlets, inlets, sizeof inlets);
+    room->inlet_count = inlet_count;
+    for (struct ph_viewer *v = room->viewers; v; v = v->next)
+        ph_view_assign(room, v, !v->placed);
     pthread_mutex_unlock(&room->view_lock);
-}
-
-// --- roles on /ws/depth
-
-// buffer_size: whether it has sent a picture. view_lock is held.
-static void tell_cameras(struct ph_room *room)
-{
-    struct ph_buf b = { 0 };
-    int count = 0;
-    ph_buf_puts(&b, "{\"type\":\"camera_list\",\"cameras\":[");
-    for (const struct ph_viewer *v = room->viewers; v; v = v->next)
-        if (v->camera)
-            ph_buf_printf(&b, "%s{\"client_id\":%llu,\"buffer_size\":%d}", count++ ? "," : "",
-                          (unsigned long long) v->id, ph_ws_publishes(room->house, v->id));
-    ph_buf_printf(&b, "],\"count\":%d}", count);
-    for (const struct ph_viewer *v = room->viewers; v && !b.failed; v = v->next)
-        if (v->viewer) ph_ws_send_text(v->conn, b.data, b.len);
-    ph_buf_free(&b);
-}
-
-void ph_view_role(struct ph_viewer *v, bool camera)
-{
-    struct ph_room *room = v->room;
-    pthread_mutex_lock(&room->view_lock);
-    v->camera = camera;
-    v->viewer = !camera;
-    v->wants_count = camera ? 0 : 1;
-    assign(room, v, false);
-    tell_cameras(room);
-    pthread_mutex_unlock(&room->view_lock);
-    ph_worker_poke(&room->worker);
 }
 
 // --- coming and going
@@ -292,7 +263,7 @@ void ph_view_join(struct ph_room *room, struct ph_viewer *v)
     room->viewers = v;
     room->viewer_count++;
     say_problem(room, v);
-    assign(room, v, false);
+    ph_view_assign(room, v, false);
     pthread_mutex_unlock(&room->view_lock);
     ph_worker_poke(&room->worker);
 }
@@ -305,7 +276,7 @@ void ph_view_leave(struct ph_room *room, struct ph_viewer *v)
     if (*at) {
         *at = v->next;
         room->viewer_count--;
-        if (v->camera) tell_cameras(room);
+        if (v->camera) ph_view_tell_cameras(room);
     }
     if (!room->viewers) ph_frame_unref(&room->early);
     pthread_mutex_unlock(&room->view_lock);
@@ -320,7 +291,7 @@ void ph_view_hello(struct ph_viewer *v, const struct ph_message *m)
     v->wants_count = m->codec_count;
     if (m->type == PH_MESSAGE_HELLO) v->confidence = m->confidence;
     v->greeted = v->said_hello = true;
-    assign(room, v, true);
+    ph_view_assign(room, v, true);
     pthread_mutex_unlock(&room->view_lock);
     ph_worker_poke(&room->worker);
 }
@@ -423,7 +394,7 @@ static void defer_frame(struct ph_room *room, struct ph_request *req)
 bool ph_view_waits_for_camera(struct ph_room *room)
 {
     pthread_mutex_lock(&room->view_lock);
-    bool waits = room->browser[0] && !room->feeds[PH_FEED_JPEG].newest;
+    bool waits = room->inlet_count && !room->feeds[PH_FEED_JPEG].newest;
     for (const struct ph_viewer *v = room->viewers; v && waits; v = v->next)
         waits = !ph_ws_publishes(room->house, v->id);
     pthread_mutex_unlock(&room->view_lock);
@@ -504,7 +475,7 @@ static void greet_late(struct ph_room *room, int64_t now, int64_t *due_ns)
         v->greeted = true;
         v->wants[0] = PH_JPEG;
         v->wants_count = 1;
-        assign(room, v, false);
+        ph_view_assign(room, v, false);
     }
 }
 
@@ -571,12 +542,13 @@ static bool awaits_feed(const struct ph_room *room)
     return false;
 }
 
-void ph_view_keep_early(struct ph_room *room, struct ph_frame *f)
+void ph_view_keep_early(struct ph_room *room, const char *node, struct ph_frame *f)
 {
     pthread_mutex_lock(&room->view_lock);
     if (awaits_feed(room)) {
         ph_frame_unref(&room->early);
         room->early = ph_frame_ref(f);
+        snprintf(room->early_node, sizeof room->early_node, "%s", node);
     }
     pthread_mutex_unlock(&room->view_lock);
 }
@@ -587,7 +559,7 @@ static void push_early(struct ph_room *room)
     pthread_mutex_lock(&room->view_lock);
     struct ph_frame *f = room->early;
     room->early = NULL;
-    memcpy(node, room->browser, sizeof node);
+    memcpy(node, room->early_node, sizeof node);
     pthread_mutex_unlock(&room->view_lock);
     if (f && node[0]) ph_graph_push(room->graph, node, &f);
     ph_frame_unref(&f);

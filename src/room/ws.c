@@ -175,12 +175,15 @@ static void heard(void *user, struct ph_conn *conn, const char *text, size_t len
     switch (m->type) {
     case PH_MESSAGE_SET: ask(v, m, id, ph_room_act_set); return;
     case PH_MESSAGE_CUT: ask(v, m, id, ph_room_act_cut); return;
-    case PH_MESSAGE_PING: pong(conn, m); break;
+    case PH_MESSAGE_PING:
+        if (m->timed) ph_view_clock(v, m);
+        pong(conn, m);
+        break;
     case PH_MESSAGE_SUBSCRIBE: ph_view_subscribe(v, m); break;
     case PH_MESSAGE_SHOWN: ph_view_shown(v, m); break;
     case PH_MESSAGE_ROLE:
         if (v->clouds)
-            ph_view_role(v, m->camera);
+            ph_view_role(v, m->camera, m->inlet);
         else
             only_depth(conn, id);
         break;
@@ -224,7 +227,7 @@ bool ph_ws_publishes(const struct ph_rooms *house, uint64_t viewer)
 }
 
 static ph_err make_packet(const void *bytes, size_t size, int width, int height,
-                          struct ph_frame **out)
+                          int64_t capture_ns, struct ph_frame **out)
 {
     ph_err ret = ph_frame_packet(NULL, PH_JPEG, size, out);
     if (ret < 0) return ret;
@@ -234,7 +237,7 @@ static ph_err make_packet(const void *bytes, size_t size, int width, int height,
     p->key = true;
     p->width = width;
     p->height = height;
-    (*out)->capture_ns = ph_now_ns();
+    (*out)->capture_ns = capture_ns;
     return PH_OK;
 }
 
@@ -247,29 +250,36 @@ static bool asleep(struct ph_room *room)
     return rates.asleep;
 }
 
-// The node that takes pictures; "" while the room opens.
-static ph_err find_inlet(struct ph_room *room, char node[PH_NAME_MAX], struct ph_fault *fault)
-{
-    pthread_mutex_lock(&room->view_lock);
-    memcpy(node, room->browser, PH_NAME_MAX);
-    pthread_mutex_unlock(&room->view_lock);
-    if (node[0] || atomic_load(&room->state) != PH_ROOM_OPEN) return PH_OK;
-    return ph_fail(fault, PH_ENOENT, "source",
-                   "the room \"%s\" takes no pictures: its source is not \"browser\"",
-                   room->name);
-}
-
 static ph_err push(struct ph_room *room, const char *node, struct ph_frame **f,
                    struct ph_fault *fault)
 {
     ph_err ret = PH_OK;
     pthread_rwlock_rdlock(&room->graph_lock);
-    ph_view_keep_early(room, *f);
+    ph_view_keep_early(room, node, *f);
     if (room->graph && node[0] && !asleep(room)) ret = ph_graph_push(room->graph, node, f);
     pthread_rwlock_unlock(&room->graph_lock);
     // an edit took the node away this very moment: as if the picture had come a little later
     return ret < 0 && ret != PH_ENOENT ? ph_fail(fault, ret, "source", "%s", ph_strerror(ret))
                                        : PH_OK;
+}
+
+// A picture may have the header of phosphene.v1 before it, with the time of its sender's clock; a
+// JPEG alone is dated as it comes in.
+static ph_err take_head(struct ph_viewer *v, const void **bytes, size_t *size,
+                        int64_t *capture_ns, struct ph_fault *fault)
+{
+    struct ph_wire head;
+    *capture_ns = ph_now_ns();
+    if (*size < 4 || memcmp(*bytes, "PHS1", 4)) return PH_OK;
+    ph_err ret = ph_wire_unpack(*bytes, *size, &head, fault);
+    if (ret < 0) return ret;
+    if (head.kind != PH_WIRE_PICTURE || head.codec != PH_WIRE_JPEG)
+        return ph_fail(fault, PH_EINVAL, "codec",
+                       "a client sends JPEG pictures: kind 1, codec 1");
+    *capture_ns = ph_view_captured(v, head.pts_ns);
+    *bytes = (const uint8_t *) *bytes + PH_WIRE_BYTES;
+    *size -= PH_WIRE_BYTES;
+    return PH_OK;
 }
 
 static ph_err publish(struct ph_viewer *v, const void *bytes, size_t size,
@@ -282,14 +292,16 @@ static ph_err publish(struct ph_viewer *v, const void *bytes, size_t size,
     struct ph_frame *f = NULL;
     char node[PH_NAME_MAX];
     int width, height;
-    ph_err ret = ph_jpeg_check(bytes, size, &limits, &width, &height, fault);
+    int64_t capture_ns;
+    ph_err ret = take_head(v, &bytes, &size, &capture_ns, fault);
+    if (ret == PH_OK) ret = ph_jpeg_check(bytes, size, &limits, &width, &height, fault);
     // who sends where nobody takes it keeps no place from others
-    if (ret == PH_OK) ret = find_inlet(v->room, node, fault);
+    if (ret == PH_OK) ret = ph_view_inlet(v, node, fault);
     if (ret < 0) return ret;
     if (!may_publish(house, v->id, ph_now_ns()))
         return ph_fail(fault, PH_ELIMIT, "source",
                        "at most %d clients may send pictures at once", l->publishers);
-    if ((ret = make_packet(bytes, size, width, height, &f)) < 0)
+    if ((ret = make_packet(bytes, size, width, height, capture_ns, &f)) < 0)
         return ph_fail(fault, ret, "source", "%s", ph_strerror(ret));
     ret = push(v->room, node, &f, fault);
     ph_frame_unref(&f);

@@ -153,6 +153,22 @@ static v4 to_ground(const struct ray *r)
     return v4_pick(falls, t, v4_all(1e30f));
 }
 
+// Secants from near a surface onto it, to a ten-thousandth of a metre; a ray that only grazes it
+// keeps its *t.
+static void settle(const struct world *w, const struct ray *r, m4 hit, v4 *t)
+{
+    v4 from = *t, far = distance(w, point_at(r, from)), at = from + far;
+    for (int i = 0; i < 4; i++) {
+        v4 d = distance(w, point_at(r, at)), slope = (d - far) / (at - from);
+        v4 step = v4_pick(slope < v4_all(-0.03f), -d / slope, d);
+        from = at;
+        far = d;
+        at += v4_clamp(step, -0.02f, 0.02f);
+    }
+    m4 there = v4_abs(distance(w, point_at(r, at))) < v4_all(5e-5f);
+    *t = v4_pick(hit & there, at, *t);
+}
+
 // The first thing along the ray before *t; lanes that hit none keep their *t.
 static m4 march(const struct world *w, const struct ray *r, v4 *t)
 {
@@ -170,6 +186,7 @@ static m4 march(const struct world *w, const struct ray *r, v4 *t)
         alive &= ~close;
         at = v4_pick(alive, at + d, at);
     }
+    if (m4_bits(hit)) settle(w, r, hit, t);
     return hit;
 }
 

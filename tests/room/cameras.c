@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// Clients that send pictures: whose go where, and when they were taken.
+#include "house.h"
+
+#include "room/clock_offset.h"
+
+// A clock that is 5 s behind ours, and a network whose way back is slower than the way there, by
+// another amount each time.
+TEST(the_offset_of_a_clock_errs_by_less_than_half_of_the_fastest_exchange)
+{
+    struct ph_offset o = { 0 };
+    const int64_t truth = 5 * PH_SECOND_NS;
+    int64_t ours = 100 * PH_SECOND_NS, fastest = INT64_MAX;
+    uint32_t seed = 3;
+    CHECK(!ph_offset_get(&o).known);
+    for (int i = 0; i < 200; i++) {
+        seed = seed * 1664525 + 1013904223;
+        int64_t there = 2 * MS + (seed >> 24) % 7 * MS, back = 2 * MS + (seed >> 16) % 90 * MS;
+        ours += PH_SECOND_NS / 2;
+        int64_t sent = ours - truth, server = ours + there, heard = server + back - truth;
+        ph_offset_add(&o, sent, server, heard, server + back);
+        if (i >= 168 && there + back < fastest) fastest = there + back;
+    }
+    struct ph_offset_report r = ph_offset_get(&o);
+    CHECK(r.known);
+    CHECK_INT(r.rtt_ns, <=, fastest);
+    CHECK_INT(llabs(r.offset_ns - truth), <=, r.rtt_ns / 2);
+    // nonsense changes nothing
+    ph_offset_add(&o, 10, ours, 5, ours);
+    ph_offset_add(&o, 0, ours + PH_SECOND_NS, 1, ours);
+    ph_offset_add(&o, 0, ours, 11 * PH_SECOND_NS, ours);
+    CHECK_INT(ph_offset_get(&o).offset_ns, ==, r.offset_ns);
+    // an exchange that was fast long ago is forgotten: clocks drift
+    int64_t later = ours + 120 * PH_SECOND_NS;
+    ph_offset_add(&o, later - truth - MS, later, later - truth + 300 * MS, later + 300 * MS);
+    CHECK_INT(ph_offset_get(&o).rtt_ns, ==, 301 * MS);
+}
+
+#define TWO "left: browser -> rest: null\nright: browser => jpeg q=95 -> live: live"
+
+static void join(const struct house *h, struct client *c, const char *node)
+{
+    char text[160];
+    watch(h, c, "/ws");
+    snprintf(text, sizeof text,
+             "{\"type\":\"register_role\",\"role\":\"camera\",\"timestamp\":1%s%s%s}",
+             node ? ",\"node\":\"" : "", node ? node : "", node ? "\"" : "");
+    ws_send_text(c, text);
+}
+
+static void expect_list(struct client *viewer, const char *part)
+{
+    struct message m = wait_text(viewer, part);
+    message_free(&m);
+}
+
+TEST(each_camera_has_a_node_of_its_own_and_may_ask_for_one)
+{
+    struct house h;
+    struct client viewer, list, first, second;
+    size_t red_size, blue_size;
+    uint8_t *red = encode_solid(32, 32, 200, 30, 30, &red_size),
+            *blue = encode_solid(32, 32, 20, 40, 220, &blue_size);
+    house_start(&h, TWO, NULL);
+    watch(&h, &viewer, "/ws/stream");
+    watch(&h, &list, "/ws");
+    ws_send_text(&list, "{\"type\":\"register_role\",\"role\":\"viewer\"}");
+    join(&h, &first, NULL);
+    expect_list(&list, "\"node\":\"left\"");
+    join(&h, &second, NULL);
+    expect_list(&list, "\"node\":\"right\"");
+    for (int i = 0; i < 5; i++) {
+        ws_send_raw(&first, 0x82, true, red, red_size);
+        ws_send_raw(&second, 0x82, true, blue, blue_size);
+        struct sight s = next_sight(&viewer);
+        CHECK(is_color(&s.shot, 20, 40, 220)); // the first one's go elsewhere
+        shot_free(&s.shot);
+    }
+    // roles change: the second becomes a viewer, the first asks for its place
+    ws_send_text(&second, "{\"type\":\"register_role\",\"role\":\"viewer\"}");
+    ws_send_text(&first, "{\"type\":\"register_role\",\"role\":\"camera\",\"node\":\"right\"}");
+    expect_list(&list, "\"node\":\"right\"}],\"count\":1");
+    struct sight s;
+    do {
+        ws_send_raw(&first, 0x82, true, red, red_size);
+        s = next_sight(&viewer);
+        bool came = is_color(&s.shot, 200, 30, 30);
+        shot_free(&s.shot);
+        if (came) break;
+    } while (true);
+    // half a picture, and the connection is gone: nothing is lost for the others
+    ws_send_raw(&first, 0x82, true, red, red_size / 2);
+    client_close(&first);
+    join(&h, &first, "right");
+    do {
+        ws_send_raw(&first, 0x82, true, blue, blue_size);
+        s = next_sight(&viewer);
+        bool came = is_color(&s.shot, 20, 40, 220);
+        shot_free(&s.shot);
+        if (came) break;
+    } while (true);
+    ws_send_text(&first, "{\"type\":\"register_role\",\"role\":\"camera\",\"node\":\"roof\"}");
+    ws_send_raw(&first, 0x82, true, blue, blue_size);
+    struct message m = wait_text(&first, "no browser node");
+    CHECK_HAS(m.data, "\\\"roof\\\"");
+    message_free(&m);
+    free(red);
+    free(blue);
+    client_close(&first);
+    client_close(&second);
+    client_close(&list);
+    client_close(&viewer);
+    house_stop(&h);
+}
+
+static void send_dated(struct client *c, const uint8_t *jpeg, size_t size, int64_t pts_ns)
+{
+    uint8_t *bytes = malloc(PH_WIRE_BYTES + size);
+    CHECK(bytes);
+    ph_wire_pack(&(struct ph_wire){ .kind = PH_WIRE_PICTURE,
+                                    .codec = PH_WIRE_JPEG,
+                                    .flags = PH_WIRE_KEY,
+                                    .pts_ns = pts_ns,
+                                    .payload_bytes = (uint32_t) size },
+                 bytes);
+    memcpy(bytes + PH_WIRE_BYTES, jpeg, size);
+    ws_send_raw(c, 0x82, true, (const char *) bytes, PH_WIRE_BYTES + size);
+    free(bytes);
+}
+
+// The client's clock is an hour ahead. Two pictures that were taken 40 ms apart come much later,
+// one after the other; what they are dated tells when they were taken.
+TEST(pictures_are_dated_by_the_clock_of_who_took_them)
+{
+    struct house h;
+    struct client c;
+    size_t size;
+    char text[256];
+    const int64_t ahead = 3600 * PH_SECOND_NS;
+    uint8_t *jpeg = encode_solid(32, 32, 200, 30, 30, &size);
+    house_start(&h, "browser => jpeg q=95 -> live", NULL);
+    watch_v1(&h, &c, "/ws/stream");
+    ws_send_text(&c, "{\"type\":\"hello\"}");
+    struct message m = wait_text(&c, "\"hello\"");
+    message_free(&m);
+    int64_t sent = client_now_ns() + ahead;
+    ws_send_text(&c, "{\"type\":\"ping\",\"t\":1}");
+    m = wait_text(&c, "server_ns");
+    int64_t heard = client_now_ns() + ahead;
+    long long server = atoll(strstr(m.data, "server_ns") + 11);
+    message_free(&m);
+    snprintf(text, sizeof text,
+             "{\"type\":\"ping\",\"t\":2,\"sent\":%.3f,\"heard\":%.3f,\"server_ns\":%lld}",
+             (double) sent * 1e-6, (double) heard * 1e-6, server);
+    ws_send_text(&c, text);
+    m = wait_text(&c, "\"t\":2");
+    message_free(&m);
+    int64_t taken = client_now_ns() + ahead - 300 * MS, pts[2];
+    for (int i = 0; i < 2; i++) {
+        send_dated(&c, jpeg, size, taken + i * 40 * MS);
+        do m = ws_wait(&c, 2);
+        while (m.opcode != 2);
+        struct ph_wire w;
+        struct ph_fault fault;
+        CHECK_OK(ph_wire_unpack(m.data, m.size, &w, &fault));
+        pts[i] = w.pts_ns;
+        message_free(&m);
+        sleep_ms(60);
+    }
+    CHECK_INT(pts[1] - pts[0], ==, 40 * MS);
+    ws_send_text(&c, "{\"type\":\"ping\",\"sent\":1}");
+    m = wait_text(&c, "\"field\":\"sent\"");
+    message_free(&m);
+    ws_send_raw(&c, 0x82, true, "PHS1 and then nothing", 21);
+    m = wait_text(&c, "\"field\":\"size\"");
+    message_free(&m);
+    free(jpeg);
+    client_close(&c);
+    house_stop(&h);
+}
