@@ -258,6 +258,13 @@ static void record(void *opaque, struct ph_request *req)
         defer_simple(opaque, req, ph_room_act_record, start && depth ? "tape" : action);
 }
 
+static void calibrate(void *opaque, struct ph_request *req)
+{
+    size_t size;
+    if (ph_request_json(req))
+        defer_simple(opaque, req, ph_room_act_calibrate, ph_request_body(req, &size));
+}
+
 static void recordings(void *opaque, struct ph_request *req)
 {
     const struct ph_rooms *house = opaque;
@@ -320,6 +327,8 @@ ph_err ph_api_rooms_routes(struct ph_rooms *house)
         { PH_GET, "/api/v1/rooms/{name}/trace", trace, house, false },
         { PH_GET, "/api/v1/rooms/{name}/journal", journal, house, false },
         { PH_GET, "/api/v1/rooms/{name}/frame.jpg", frame, house, false },
+        { PH_POST, "/api/v1/rooms/{name}/calibrate", calibrate, house, false },
+        { PH_GET, "/api/v1/phone", ph_phone, house, false },
         { PH_GET, "/api/v1/recordings", recordings, house, false },
         { PH_GET, "/api/v1/recordings/{file}", recording_file, house, false },
     };

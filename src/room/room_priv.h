@@ -243,6 +243,7 @@ void ph_room_act_cut(struct ph_room *room, struct ph_room_job *j);    // message
 void ph_room_act_doc(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_params(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_trace(struct ph_room *room, struct ph_room_job *j);
+void ph_room_act_calibrate(struct ph_room *room, struct ph_room_job *j); // text: the request
 void ph_room_act_record(struct ph_room *room, struct ph_room_job *j); // text: start, stop, ""
 
 // A text for those on the other side of the network: paths without their folders. malloc'ed.
@@ -256,6 +257,9 @@ char *ph_room_signals(struct ph_room *room);                        // likewise
 void ph_room_event(void *opaque, const struct ph_event *e);         // thread: lane, ctl
 // Why no frame can be made yet; "" = one can. Like snprintf.                         thread: any
 int ph_room_not_ready(struct ph_room *room, char *text, size_t size);
+
+// --- phone.c
+void ph_phone(void *opaque, struct ph_request *req); // GET; opaque: the house       thread: io
 
 // --- record.c                                                              thread: worker
 void ph_record_follow(struct ph_room *room); // after an edit: is it still there?

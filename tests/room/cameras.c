@@ -2,7 +2,11 @@
 // Clients that send pictures: whose go where, and when they were taken.
 #include "house.h"
 
+#include "board.h"
 #include "room/clock_offset.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 // A clock that is 5 s behind ours, and a network whose way back is slower than the way there, by
 // another amount each time.
@@ -178,3 +182,114 @@ TEST(pictures_are_dated_by_the_clock_of_who_took_them)
     client_close(&c);
     house_stop(&h);
 }
+
+#if PH_HAVE_JPEG
+static uint8_t *photo(const struct ph_pose *p, size_t *size)
+{
+    struct ph_frame *f = draw_board(p, 2);
+    unsigned char *bytes = NULL;
+    unsigned long n = 0;
+    tjhandle tj = tjInitCompress();
+    CHECK_OK(tjCompress2(tj, f->picture.data[0], 640, (int) f->picture.stride[0], 480,
+                         TJPF_RGBA, &bytes, &n, TJSAMP_444, 95, 0));
+    tjDestroy(tj);
+    ph_frame_unref(&f);
+    *size = n;
+    return bytes;
+}
+
+struct asked {
+    const struct house *h;
+    const char *body;
+    int status;
+    _Atomic bool done;
+};
+
+static void *ask_main(void *opaque)
+{
+    struct asked *a = opaque;
+    a->status =
+        api(a->h, "POST", "/api/v1/rooms/demo/calibrate", a->body, answer, sizeof answer);
+    atomic_store(&a->done, true);
+    return NULL;
+}
+
+// Asks while both cameras send their pictures; the answer is in `answer`.
+static int ask_calibration(const struct house *h, const char *body, struct client *cameras,
+                           uint8_t *const *photos, const size_t *sizes)
+{
+    struct asked a = { .h = h, .body = body };
+    pthread_t thread;
+    CHECK(!pthread_create(&thread, NULL, ask_main, &a));
+    while (!atomic_load(&a.done)) {
+        for (int i = 0; i < 2; i++)
+            ws_send_raw(&cameras[i], 0x82, true, (const char *) photos[i], sizes[i]);
+        sleep_ms(30);
+    }
+    pthread_join(thread, NULL);
+    return a.status;
+}
+
+TEST(a_board_that_two_cameras_see_tells_fuse_where_they_stand)
+{
+    struct house h;
+    struct client cameras[2];
+    struct ph_pose seen[2] = { pose("-0.13 -0.08 0.7 25 15 5"),
+                               pose("-0.05 -0.12 0.8 -30 35 40") };
+    uint8_t *photos[2];
+    size_t sizes[2];
+    house_start(&h,
+                "fuse: fuse -> points: null\nscene 32x24 fps=10 -> null\n"
+                "scene.depth -> steady -> cloud -> fuse.in1\n"
+                "left: browser -> eye1: live\nright: browser -> eye2: live",
+                NULL);
+    for (int i = 0; i < 2; i++) {
+        photos[i] = photo(&seen[i], &sizes[i]);
+        join(&h, &cameras[i], i ? "right" : "left");
+    }
+    // the lens of the drawing: 620 pixels at a width of 640
+    int status =
+        ask_calibration(&h, "{\"views\":[\"eye1\",\"eye2\"],\"squareMm\":30,\"fov\":54.6}",
+                        cameras, photos, sizes);
+    if (status != 200) TEST_FAIL("%d: %s", status, answer);
+    struct ph_json_doc *doc = parse_json(answer);
+    for (int i = 0; i < 2; i++) {
+        const struct ph_json *v = ph_json_get(ph_json_root(doc), "views")->child;
+        if (i) v = v->next;
+        CHECK(ph_json_bool(ph_json_get(v, "found"), false));
+        CHECK_NUM(ph_json_double(ph_json_get(v, "errorPx"), 9), <, 0.3);
+        if (!i) continue;
+        struct ph_pose back = ph_pose_inverse(&seen[1]), want = ph_pose_after(&seen[0], &back);
+        struct ph_pose got = pose(ph_json_string(ph_json_get(v, "pose"), "x"));
+        for (int k = 0; k < 3; k++) CHECK_NUM(fabs(got.t[k] - want.t[k]), <, 0.012);
+        for (int k = 0; k < 9; k++) CHECK_NUM(fabs(got.r[k] - want.r[k]), <, 0.015);
+    }
+    char pose2[128];
+    snprintf(
+        pose2, sizeof pose2, "\"pose2\":\"%s\"",
+        ph_json_string(
+            ph_json_get(ph_json_get(ph_json_root(doc), "views")->child->next, "pose"), ""));
+    ph_json_free(&doc);
+    EXPECT(200, &h, "GET", "/api/v1/rooms/demo/params", NULL);
+    CHECK_HAS(answer, pose2);
+    // what cannot be asked for
+    static const char *const wrong[][2] = {
+        { "{\"views\":[]}", "views" },
+        { "{\"views\":[\"eye9\"]}", "eye9" },
+        { "{\"views\":[\"eye1\"],\"columns\":9,\"rows\":7}", "upside down" },
+        { "{\"views\":[\"eye1\"],\"node\":\"left\"}", "no fuse node" },
+        { "{\"views\":[\"eye1\"],\"squareMm\":0}", "squareMm" },
+        { "{\"views\":[\"eye1\"],\"color\":1}", "color" },
+    };
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        status =
+            api(&h, "POST", "/api/v1/rooms/demo/calibrate", wrong[i][0], answer, sizeof answer);
+        if (status < 400 || !strstr(answer, wrong[i][1])) TEST_FAIL("%d: %s", status, answer);
+    }
+    for (int i = 0; i < 2; i++) {
+        tjFree(photos[i]);
+        client_close(&cameras[i]);
+    }
+    house_stop(&h);
+}
+#endif
