@@ -131,7 +131,7 @@ static int width(struct ph_fields *f, const char *key, int *levels)
 
 static void counts(struct ph_fields *f, const char *key, int *out, int levels)
 {
-    int n = ph_field_list(f, key, out, PH_TAESD_LEVELS, 1, 64);
+    int n = ph_field_list(f, key, out, PH_TAESD_LEVELS, 0, 64);
     if (n != levels) ph_field_fail(f, key, "has %d values, but there are %d levels", n, levels);
 }
 
