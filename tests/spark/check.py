@@ -183,11 +183,12 @@ def written(folder, size="tiny", seed=5):
 @case
 def the_engine_finds_every_tensor_of_the_shipped_sizes():
     with tempfile.TemporaryDirectory() as folder:
-        text, unet, vae, _ = written(folder, "full")
-        said = run([PROGRAM, "models", "check", folder])
-        assert "3 modules as the configs want them" in said, said
-        total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files)
-        assert total <= 30e6, f"{total} bytes"
+        for size, most in (("small", 8.5e6), ("full", 30e6)):
+            text, unet, vae, _ = written(folder, size)
+            said = run([PROGRAM, "models", "check", folder])
+            assert "3 modules as the configs want them" in said, said
+            total = sum(os.path.getsize(os.path.join(d, f)) for d, _, files in os.walk(folder) for f in files)
+            assert total <= most, f"{total} bytes"
         read = tensors.load(os.path.join(folder, "unet", "diffusion_pytorch_model.safetensors"))
         assert all(torch.equal(read[k].float(), v) for k, v in unet.state_dict().items())
 
@@ -259,8 +260,9 @@ def random_scenes_are_of_the_kind_of_the_source():
 @case
 def every_stage_runs_and_the_result_loads():
     with tempfile.TemporaryDirectory() as folder:
-        said = train(folder, "features", "judge", "autoencoder", "text", "unet", "distill", "depth", "export")
-        for stage in ("features", "judge", "autoencoder", "text", "unet", "distill", "depth"):
+        stages_ = ("features", "judge", "autoencoder", "text", "reader", "onestep", "unet", "distill", "depth")
+        said = train(folder, *stages_, "export")
+        for stage in stages_:
             assert f"{stage}: 2 steps on cpu" in said, said
             with open(os.path.join(folder, "state", stage + ".csv"), encoding="utf-8") as log:
                 assert len(log.read().splitlines()) >= 2
@@ -333,6 +335,32 @@ def a_classifier_learns_what_it_sees():
 
 
 @case
+def redressed_pictures_keep_their_shapes_and_are_of_the_training_side():
+    generator = torch.Generator().manual_seed(4)
+    rows = pool.draw_rows(24, generator)
+    for on, x in pool.variants(rows, 48, "cpu", generator):
+        assert torch.equal(on["form"], rows["form"]) and torch.equal(on["seed"], rows["seed"])
+        assert not pool.SINGLE[on["form"], on["palette"], on["treatment"]].any()
+        assert torch.equal(x, pool.pictures(on, 48)), "the row does not say what is painted"
+    assert not torch.equal(on["palette"], rows["palette"])
+
+
+@case
+def the_energy_score_is_least_where_samples_are_as_the_real_ones():
+    # Vectors of four numbers around the caption's own mean: too narrow, as the real ones, too wide,
+    # beside them.
+    torch.manual_seed(3)
+    mean = torch.randn(4000, 1, 4)
+
+    def score(wide, off=0.0):
+        a, b, x = (mean + torch.randn_like(mean) * w + o for w, o in ((wide, off), (wide, off), (1.0, 0.0)))
+        return (onestep.length(a, x) + onestep.length(b, x) - onestep.length(a, b)).item()
+
+    right = score(1.0)
+    assert all(right < other for other in (score(0.2), score(3.0), score(1.0, 1.0)))
+
+
+@case
 def a_wrong_stage_or_a_missing_result_is_named():
     for words_, why in ((["unett"], "there is no stage unett"), (["unet=x"], "minutes are a number"),
                         (["distill"], "run `train.py")):
@@ -358,7 +386,7 @@ def main():
         import importlib
         globals().update(numpy=numpy, torch=torch, Image=Image)
         torch.set_num_threads(2)
-        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model", "judge", "stages"):
+        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model", "judge", "stages", "onestep"):
             globals()[name] = importlib.import_module(name)
     wanted = [c for c in CASES if len(sys.argv) < 2 or c.__name__ in sys.argv[1:]]
     print(f"1..{len(wanted)}", flush=True)

@@ -26,8 +26,11 @@ class Stage(nn.Module):
 
 
 class Judge(nn.Module):
-    def __init__(self, kind="judge", scale=1.0):
+    """side: of the pictures it looks at; larger ones are made smaller first. 0: as they come."""
+
+    def __init__(self, kind="judge", scale=1.0, side=0):
         super().__init__()
+        self.side = side
         widths = [max(8, int(w * scale) // 8 * 8) for w in WIDTHS[kind]]
         self.stages = nn.ModuleList()
         c = 3
@@ -41,6 +44,8 @@ class Judge(nn.Module):
 
     def maps(self, x):
         out = []
+        if self.side and x.shape[-1] > self.side:
+            x = F.avg_pool2d(x, x.shape[-1] // self.side)
         x = x * 2 - 1
         for stage in self.stages:
             x = stage(x)

@@ -162,8 +162,9 @@ def finish(c, treatment, seed):
 
 
 @torch.no_grad()
-def render(form, second, palette, treatment, seed, height=256, width=256):
-    """All [n] int64 on one device; second is -1 for a single form. -> [n, 3, h, w] in 0 .. 1."""
+def shapes(form, second, treatment, seed, height=256, width=256):
+    """What a picture shows before it has colours: fields, and those of the second exposure of the
+    rows that are layered. All [n] int64 on one device; second is -1 for a single form."""
     seed = seed.long()
     x, y, px = view(seed, treatment, height, width)
     f = fields(form, seed, x, y, px)
@@ -175,13 +176,30 @@ def render(form, second, palette, treatment, seed, height=256, width=256):
         turn = c.angle(910)
         d = c.x * torch.cos(turn) + c.y * torch.sin(turn) + 0.35 * c.fbm(c.x * 1.2, c.y * 1.2, 3, 3)
         f[both] = lerp(f[both], g, sstep(-0.16, 0.16, d)[:, None])
-    c = colour(f, palette, uniform(seed, 911))
     twice = torch.nonzero(treatment == words.TREATMENT_NAMES.index("layered"))[:, 0]
+    other = None
     if len(twice):
         s, turn = seed[twice] + 991, uniform(seed[twice], 912)[:, None, None] * 6.3
         q = 1.5 * x[twice], 1.5 * y[twice]
         x2 = q[0] * torch.cos(turn) - q[1] * torch.sin(turn)
         y2 = q[0] * torch.sin(turn) + q[1] * torch.cos(turn)
-        other = colour(fields(form[twice], s, x2, y2, 1.5 * px[twice]), palette[twice], uniform(s, 911))
-        c[twice] = 1 - (1 - 0.78 * c[twice]) * (1 - 0.62 * other)
+        other = fields(form[twice], s, x2, y2, 1.5 * px[twice])
+    return f, twice, other
+
+
+@torch.no_grad()
+def dress(shape, palette, treatment, seed):
+    """Colours, and the treatments that work on the finished picture. -> [n, 3, h, w] in 0 .. 1.
+    A treatment that shapes() saw to must be the same here."""
+    f, twice, other = shape
+    seed = seed.long()
+    c = colour(f, palette, uniform(seed, 911))
+    if len(twice):
+        o = colour(other, palette[twice], uniform(seed[twice] + 991, 911))
+        c[twice] = 1 - (1 - 0.78 * c[twice]) * (1 - 0.62 * o)
     return finish(c, treatment, seed)
+
+
+def render(form, second, palette, treatment, seed, height=256, width=256):
+    """The pictures of rows. -> [n, 3, h, w] in 0 .. 1."""
+    return dress(shapes(form, second, treatment, seed, height, width), palette, treatment, seed)

@@ -5,6 +5,7 @@ import random
 import time
 
 import torch
+from torch.nn import functional as F
 
 import paint
 import words
@@ -54,16 +55,50 @@ def to_device(rows, device):
     return {k: v.to(device) for k, v in rows.items()}
 
 
+VARIANTS = 3  # of a drawn picture: other palette, other treatment where that does not move anything
+MOVING = [words.TREATMENT_NAMES.index(n) for n in ("symmetrical", "zoomed", "layered")]
+RESTING = [i for i in range(len(words.TREATMENT_NAMES)) if i not in MOVING]
+
+
+def redressed(rows, generator):
+    """The same shapes under another palette and treatment that training may see."""
+    n = len(rows["form"])
+    moving = torch.tensor(MOVING)
+    keep = (rows["treatment"][:, None] == moving).any(1)
+    out = dict(rows)
+    todo = torch.ones(n, dtype=torch.bool)
+    palette, treatment = rows["palette"].clone(), rows["treatment"].clone()
+    while todo.any():
+        p = torch.randint(0, PALETTES, (n,), generator=generator)
+        t = torch.tensor(RESTING)[torch.randint(0, len(RESTING), (n,), generator=generator)]
+        t = torch.where(keep, rows["treatment"], t)
+        palette, treatment = torch.where(todo, p, palette), torch.where(todo, t, treatment)
+        todo = SINGLE[rows["form"], palette, treatment]
+    out["palette"], out["treatment"] = palette, treatment
+    return out
+
+
+def variants(rows, size, device, generator):
+    """The pictures of rows, and the same shapes redressed: VARIANTS times (rows, pictures), for little
+    more than the time of one, which goes into the shapes."""
+    on = to_device(rows, device)
+    shape = paint.shapes(on["form"], on["second"], on["treatment"], on["seed"], size, size)
+    for i in range(VARIANTS):
+        on = to_device(redressed(rows, generator) if i else rows, device)
+        yield on, paint.dress(shape, on["palette"], on["treatment"], on["seed"])
+
+
 class Pool:
     """encode: None keeps pictures (bytes); else pictures in 0 .. 1 -> latents, which are kept.
-    twins: beside each latent one of the same picture in another palette."""
+    twins: beside each latent one of the same picture in another palette. half: pictures are kept at
+    half the side, and are drawn as variants()."""
     PHRASINGS = 3
 
     def __init__(self, count, size, device, tokenizer=None, encode=None, twins=False, seed=0,
-                 batch=512, seconds=60):
+                 batch=512, seconds=60, half=False):
         self.size, self.device, self.tokenizer, self.encode, self.twins = size, device, tokenizer, encode, twins
         self.generator = torch.Generator().manual_seed(seed)
-        self.rng = random.Random(seed)
+        self.rng, self.half = random.Random(seed), half
         self.batch, self.next, self.store, self.due = min(batch, count), 0, None, 0.0
         start = time.time()
         filled = 0
@@ -80,7 +115,16 @@ class Pool:
         took = time.time() - start
         print(f"  pool: {filled} pictures of {size}x{size} in {took:.1f} s, {filled / took:.0f}/s", flush=True)
 
+    def make_half(self, count):
+        parts = []
+        for rows, x in variants(draw_rows(-(-count // VARIANTS), self.generator), self.size, self.device, self.generator):
+            rows["picture"] = (F.avg_pool2d(x, 2) * 255).round().byte()
+            parts.append(rows)
+        return {k: torch.cat([p[k] for p in parts])[:count] for k in parts[0]}
+
     def make(self, count):
+        if self.half:
+            return self.make_half(count)
         rows = to_device(draw_rows(count, self.generator), self.device)
         x = pictures(rows, self.size)
         if self.encode:

@@ -37,7 +37,7 @@ class Measure:
         self.generator = torch.Generator().manual_seed(args.seed + 99991)
         self.rng = random.Random(args.seed + 99991)
         self.noise = torch.Generator().manual_seed(args.seed + 5)
-        self.part = 8 if s.tiny else 256
+        self.part = 8 if s.tiny else 64 if s.small else 256
 
     def rows(self, count, testing=False, pairs=0.0):
         return pool.to_device(pool.draw_rows(count, self.generator, testing, pairs), self.s.device)
@@ -263,14 +263,15 @@ def pictures(m, folder):
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--results", default="spark-results")
-    p.add_argument("--size", choices=["full", "tiny"], default="full")
+    p.add_argument("--size", choices=["full", "small", "tiny"], default="full")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--count", type=int, default=4096, help="pictures of each figure [4096]")
-    p.add_argument("--picture", type=int, default=256)
+    p.add_argument("--picture", type=int, help="side in pixels [256; small: 128]")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--write", help="page whose table is replaced, or that is written")
     p.add_argument("--pictures", help="folder for sheets of pictures")
     args = p.parse_args()
+    args.picture = args.picture or (128 if args.size == "small" else 256)
     args.scale, args.render, args.fill, args.fresh = 1.0, 512, 60, False
     start = time.time()
     m, figures = Measure(Setup(args), args), []

@@ -21,11 +21,13 @@ import torch
 import depth_model
 import model
 from distill import distill
+from onestep import onestep, reader
 from stages import Setup, autoencoder, classifier, depth, text, unet
 from harness import HALF_ON_CPU, read_result
 
 STAGES = {"features": lambda s: classifier(s, "features"), "judge": lambda s: classifier(s, "judge"),
-          "autoencoder": autoencoder, "text": text, "unet": unet, "distill": distill, "depth": depth}
+          "autoencoder": autoencoder, "text": text, "unet": unet, "distill": distill, "depth": depth,
+          "reader": reader, "onestep": onestep}
 
 
 def export(s):
