@@ -127,6 +127,11 @@ bool bench_quick(const struct bench *b)
     return b->par->quick;
 }
 
+const char *bench_device(const struct bench *b)
+{
+    return b->par->device;
+}
+
 bool bench_keep(const struct bench *b)
 {
     return b->par->keep;

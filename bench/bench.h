@@ -55,6 +55,7 @@ void bench_restart(struct bench *b);
 bool bench_quick(const struct bench *b);
 // Models that were written stay for the next time (`--keep`).
 bool bench_keep(const struct bench *b);
+const char *bench_device(const struct bench *b); // of models (`--device`); NULL = the CPU
 // `seconds`, or a tenth of it when quick.
 double bench_seconds(const struct bench *b, double seconds);
 bool bench_stopped(const struct bench *b); // Ctrl-C: end soon
@@ -91,6 +92,7 @@ void bench_attention(struct bench *b); // of the group nn
 struct bench_params {
     const char *const *wanted; // groups or beginnings of names, NULL-terminated; NULL = all
     bool json, quick, quiet, keep;
+    const char *device;      // of models; NULL = "cpu"
     const _Atomic int *stop; // nonzero: end soon; may be NULL
 };
 // Runs the groups. Table or one JSON object on stdout, progress on stderr where that is a

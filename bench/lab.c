@@ -80,7 +80,7 @@ ph_err bench_lab_open(struct bench_lab *lab, struct bench *b)
     *lab = (struct bench_lab){ .b = b };
     choose_folder(lab);
     remove_orphans(lab);
-    return ph_device_open(NULL, &lab->device, &lab->fault);
+    return ph_device_open(bench_device(b), &lab->device, &lab->fault);
 }
 
 void bench_lab_close(struct bench_lab *lab)
@@ -148,7 +148,9 @@ static ph_err add_plan(struct bench_lab *lab, struct bench_chain *c, struct ph_p
 {
     static const char *const inputs[] = { "sample", "timestep", "text",
                                           "image",  "latent",   "picture" };
-    struct ph_plan_params params = { lab->device, precision, 0 };
+    // Elsewhere than on the CPU kernels are measured as plans are made, and remembered.
+    struct ph_plan_params params = { lab->device, precision,
+                                     bench_device(lab->b) ? PH_PLAN_TUNE : 0 };
     struct ph_plan_stats stats;
     struct ph_plan *plan;
     ph_err ret = ph_plan_create(p, &params, &plan, &lab->fault);

@@ -14,6 +14,7 @@ static int run_bench(struct cli_args *args)
                                                    .quick = cli_flag(args, "quick"),
                                                    .quiet = cli_flag(args, "quiet"),
                                                    .keep = cli_flag(args, "keep"),
+                                                   .device = cli_text(args, "device"),
                                                    .stop = &cli_signal },
                            &below, &fault);
     if (err < 0) return cli_fault("", NULL, &fault), err == PH_EINVAL ? CLI_USAGE : CLI_FAILED;
@@ -27,6 +28,8 @@ static const struct cli_option options[] = {
       .group = "Output", .flags = CLI_NO_ENV },
     { "quick", 0, .help = "a tenth of the time: do the benchmarks still run?",
       .group = "Measuring", .flags = CLI_NO_ENV },
+    { "device", 0, "DEVICE", .help = "for models: cuda, auto, cpu:threads=1 [cpu]",
+      .group = "Measuring" },
     { "keep", 0, .help = "leave the models that were written (3 GB) for the next time",
       .group = "Measuring" },
     { 0 },
@@ -34,6 +37,7 @@ static const struct cli_option options[] = {
 static const struct cli_example examples[] = {
     { "phosphene bench", "everything, about half an hour" },
     { "phosphene bench runtime kernels/resize", "a group, and a part of another" },
+    { "phosphene bench models --device cuda", "models on a GPU" },
     { "phosphene bench --json > bench.json", "with the machine they were measured on" },
     { 0 },
 };

@@ -5,9 +5,9 @@
 #include "state.h"
 
 #include "config.h"
+#include "nn/cuda/found.h"
 
 #include <arpa/inet.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -118,62 +118,22 @@ static void probe_displays(struct doctor *d)
 
 // --- GPUs, by the driver's own library, which need not be there
 
-struct cuda {
-    int (*init)(unsigned flags);
-    int (*version)(int *version);
-    int (*count)(int *count);
-    int (*device)(int *device, int ordinal);
-    int (*name)(char *name, int size, int device);
-    int (*memory)(size_t *bytes, int device);
-};
-
-static bool load_cuda(void *library, struct cuda *c)
-{
-    *(void **) &c->init = dlsym(library, "cuInit");
-    *(void **) &c->version = dlsym(library, "cuDriverGetVersion");
-    *(void **) &c->count = dlsym(library, "cuDeviceGetCount");
-    *(void **) &c->device = dlsym(library, "cuDeviceGet");
-    *(void **) &c->name = dlsym(library, "cuDeviceGetName");
-    *(void **) &c->memory = dlsym(library, "cuDeviceTotalMem_v2");
-    return c->init && c->version && c->count && c->device && c->name && c->memory;
-}
-
-static void list_gpus(struct doctor *d, const struct cuda *c)
-{
-    int status = c->init(0), count = 0, version = 0;
-    if (status || c->count(&count) || !count) {
-        doctor_add(d, "gpus", "cuda", DOCTOR_NONE, NULL,
-                   status ? "the driver gives error %d" : "the driver sees no device", status);
-        return;
-    }
-    c->version(&version);
-    for (int i = 0; i < count && i < 8; i++) {
-        char name[96] = "", label[24];
-        size_t bytes = 0;
-        int device = i;
-        if (c->device(&device, i)) continue;
-        c->name(name, sizeof name, device);
-        c->memory(&bytes, device);
-        snprintf(label, sizeof label, "cuda:%d", i);
-        doctor_add(d, "gpus", label, DOCTOR_OK, NULL, "%s, %.0f GiB, CUDA %d.%d; not used yet",
-                   name, (double) bytes / 0x1p30, version / 1000, version % 1000 / 10);
-    }
-}
-
 static void probe_gpus(struct doctor *d)
 {
-    struct cuda c = { 0 };
-    void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (!library)
-        doctor_add(d, "gpus", "none", DOCTOR_NONE, NULL,
-                   access("/proc/driver/nvidia/version", R_OK)
-                       ? "no NVIDIA driver (libcuda.so.1); everything runs on the CPU"
-                       : "a kernel driver, but libcuda.so.1 is not installed");
-    else if (!load_cuda(library, &c))
-        doctor_add(d, "gpus", "none", DOCTOR_NONE, NULL, "libcuda.so.1 is too old");
-    else
-        list_gpus(d, &c);
-    // not closed: the driver keeps threads
+    char text[200], label[24];
+    int devices = ph_cuda_found(text, sizeof text);
+    doctor_add(d, "gpus", devices ? "driver" : "none", devices ? DOCTOR_OK : DOCTOR_NONE, NULL,
+               "%s", text);
+    for (int i = 0; i < devices && i < 8; i++) {
+        snprintf(label, sizeof label, "cuda:%d", i);
+        ph_cuda_found_device(i, text, sizeof text);
+        doctor_add(d, "gpus", label, DOCTOR_OK, NULL, "%s", text);
+    }
+    bool kernels = ph_cuda_found_kernels(text, sizeof text);
+    doctor_add(d, "gpus", "kernels", kernels ? DOCTOR_OK : DOCTOR_NONE, NULL, "%s", text);
+    if (!devices) return;
+    ph_cuda_found_libraries(text, sizeof text);
+    doctor_add(d, "gpus", "libraries", DOCTOR_OK, NULL, "%s", text);
 }
 
 // --- MIDI

@@ -48,7 +48,11 @@ static ph_err plan_part(struct inspection *in, const struct ph_module *m, int pa
     }
     ph_prog_free(&p);
     if (ret < 0) return ret;
-    char *text = in->json ? NULL : ph_plan_print(plan);
+    // The first run makes what is made once; times are those of the last.
+    for (int i = 0; i < 3 && ret >= 0 && cli_flag(in->args, "run"); i++)
+        ret = ph_plan_run(plan);
+    if (ret < 0) ph_fail(fault, ret, "", "it does not run on %s", ph_device_name(in->device));
+    char *text = in->json || ret < 0 ? NULL : ph_plan_print(plan);
     if (text) fputs(text, stdout);
     free(text);
     ph_plan_stats(plan, stats);
@@ -60,7 +64,7 @@ static ph_err plan_part(struct inspection *in, const struct ph_module *m, int pa
         in->plan[in->plans++] = plan;
     else
         ph_plan_destroy(&plan);
-    return PH_OK;
+    return ret;
 }
 
 static void part_json(struct inspection *in, const struct ph_module *m, int part,

@@ -132,6 +132,9 @@ struct ph_kernel {
 
 struct ph_backend {
     const char *name;
+    bool apart; // its memory is not the processor's: only upload and download reach it
+    enum ph_precision best; // what AUTO is; AUTO = by the processor
+    bool (*present)(void);  // "auto" may choose it; NULL = never
     // Sets the device's name, threads and kernels; runs on the device's thread.
     ph_err (*open)(struct ph_device *device, const char *options, struct ph_fault *fault);
     void (*close)(struct ph_device *device);
@@ -140,9 +143,23 @@ struct ph_backend {
     void (*upload)(struct ph_device *device, void *dst, const void *src, size_t size);
     void (*download)(struct ph_device *device, void *dst, const void *src, size_t size);
     void (*move)(struct ph_device *device, void *dst, const void *src, size_t size);
-    void (*finish)(struct ph_device *device); // waits until every step run so far is done
+    // Waits until every step run so far is done; the first error of any of them.
+    ph_err (*finish)(struct ph_device *device);
+
+    // Only where steps run behind the caller's back; else all NULL.
+    // Remembers now, in the order of steps, as moment i (< PH_BACKEND_MOMENTS).
+    void (*mark)(struct ph_device *device, int i);
+    int64_t (*between)(struct ph_device *device, int from, int to); // ns, after finish
+    // What is run from record on is not done but kept; recorded gives it, NULL when it cannot be.
+    bool (*record)(struct ph_device *device);
+    void *(*recorded)(struct ph_device *device);
+    void (*replay)(struct ph_device *device, void *recording);
+    void (*forget)(struct ph_device *device, void *recording);
 };
-extern const struct ph_backend ph_backend_cpu;
+#define PH_BACKEND_MOMENTS 4096
+extern const struct ph_backend ph_backend_cpu, ph_backend_cuda;
+// From now on ph_device_open knows it too, by its name; for tests. Before any device is open.
+void ph_backend_offer(const struct ph_backend *backend);
 
 // A packed weight: made once for (weight key, how), shared by all plans of the device.
 struct ph_pack {
@@ -151,7 +168,8 @@ struct ph_pack {
     float *scale; // of quantised rows; NULL
 };
 // how: a short text that says everything the bytes depend on besides the weight ("bf16 ba",
-// "wino4 f32 k64"). make() fills a new pack's data (size bytes, host memory for the CPU).
+// "wino4 f32 k64"). make() fills a new pack's data (size bytes of host memory, taken to the device
+// afterwards where that has its own).
 typedef ph_err (*ph_pack_make)(void *arg, const struct ph_step *step, void *data, size_t size,
                                struct ph_fault *fault);
 ph_err ph_pack_get(struct ph_device *device, const struct ph_step *step,

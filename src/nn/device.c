@@ -15,6 +15,7 @@ static ph_err move_arena(struct ph_device *d, size_t size)
 {
     void *arena = size ? d->backend->alloc(d, size) : NULL;
     if (size && !arena) return PH_ENOMEM;
+    d->arena_moves++;
     if (d->arena) d->backend->release(d, d->arena, d->arena_size);
     d->arena = arena;
     d->arena_size = size;
@@ -130,15 +131,36 @@ static void open_backend(void *arg)
     o->ret = o->device->backend->open(o->device, o->options, o->fault);
 }
 
+static const struct ph_backend *backends[8] = { &ph_backend_cpu, &ph_backend_cuda };
+
+void ph_backend_offer(const struct ph_backend *backend)
+{
+    size_t i = 0;
+    while (backends[i] && backends[i] != backend && i + 2 < sizeof backends / sizeof *backends)
+        i++;
+    backends[i] = backend;
+}
+
+static const struct ph_backend *backend_of(const char *spec, size_t len)
+{
+    for (int i = 0; backends[i]; i++)
+        if (strlen(backends[i]->name) == len && memcmp(backends[i]->name, spec, len) == 0)
+            return backends[i];
+    return NULL;
+}
+
 static ph_err create(const char *spec, struct ph_device **out, struct ph_fault *fault)
 {
     const char *colon = strchrnul(spec, ':');
-    if (strncmp(spec, "cpu", (size_t) (colon - spec)) != 0 || colon - spec != 3)
+    const struct ph_backend *backend = backend_of(spec, (size_t) (colon - spec));
+    if (!backend)
         return ph_fail(fault, PH_EINVAL, "device",
-                       "no device \"%s\"; this build has \"cpu\" (cpu:threads=N,pin)", spec);
+                       "no device \"%s\"; there are \"cpu\" (cpu:threads=N,pin), \"cuda\" "
+                       "(cuda:device=N) and \"auto\"",
+                       spec);
     struct ph_device *d = calloc(1, sizeof *d);
     if (!d) return PH_ENOMEM;
-    d->backend = &ph_backend_cpu;
+    d->backend = backend;
     d->refs = 1;
     snprintf(d->spec, sizeof d->spec, "%s", spec);
     pthread_mutex_init(&d->lock, NULL);
@@ -157,9 +179,19 @@ static ph_err create(const char *spec, struct ph_device **out, struct ph_fault *
     return PH_OK;
 }
 
+static ph_err open_auto(struct ph_device **out, struct ph_fault *fault)
+{
+    for (int i = 0; backends[i]; i++)
+        if (backends[i]->present && backends[i]->present() &&
+            ph_device_open(backends[i]->name, out, NULL) >= 0)
+            return PH_OK;
+    return ph_device_open("cpu", out, fault);
+}
+
 ph_err ph_device_open(const char *spec, struct ph_device **out, struct ph_fault *fault)
 {
     if (!spec || !*spec) spec = "cpu";
+    if (strcmp(spec, "auto") == 0) return open_auto(out, fault);
     *out = NULL;
     if (strlen(spec) >= sizeof list->spec)
         return ph_fail(fault, PH_EINVAL, "device", "the name of a device is too long");
@@ -236,6 +268,18 @@ static uint64_t pack_key(const struct ph_step *step, const struct ph_weight *wei
     return ph_key_mix(key, step->gain ? step->gain->key : 0);
 }
 
+static ph_err fill_pack(struct ph_device *d, const struct ph_step *step, struct ph_pack *pack,
+                        ph_pack_make make, void *arg, struct ph_fault *fault)
+{
+    if (!d->backend->apart) return make(arg, step, pack->data, pack->size, fault);
+    void *here = calloc(1, pack->size);
+    if (!here) return PH_ENOMEM;
+    ph_err ret = make(arg, step, here, pack->size, fault);
+    if (ret >= 0) d->backend->upload(d, pack->data, here, pack->size);
+    free(here);
+    return ret;
+}
+
 ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
                    const struct ph_weight *weight, const char *how, size_t size,
                    ph_pack_make make, void *arg, const struct ph_pack **out,
@@ -253,7 +297,7 @@ ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
             e->pack.size = size;
             e->key = key;
             e->refs = 1;
-            ret = make(arg, step, e->pack.data, size, fault);
+            ret = fill_pack(d, step, &e->pack, make, arg, fault);
             ph_weight_forget(weight);
         }
         if (ret < 0) {

@@ -236,12 +236,14 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
     if (!params) params = &none;
     plan->flags = params->flags;
     plan->stop = params->stop;
-    plan->precision = ph_precision_resolve(params->precision);
     plan->dirty = ~0ull;
     if (params->device)
         plan->device = ph_device_ref(params->device);
     else
         PH_TRY(ph_device_open(NULL, &plan->device, fault));
+    plan->precision = params->precision;
+    if (plan->precision == PH_PRECISION_AUTO) plan->precision = plan->device->backend->best;
+    plan->precision = ph_precision_resolve(plan->precision);
     PH_TRY(copy_steps(plan, p));
     PH_TRY(copy_ports(plan, p));
     ph_plan_depend(plan); // fusing asks; what it changes is found out after
@@ -270,6 +272,7 @@ void ph_plan_destroy(struct ph_plan **out)
     if (!plan) return;
     struct ph_device *d = plan->device;
     if (d) ph_device_release(d, plan);
+    if (plan->recording) d->backend->forget(d, plan->recording);
     for (int i = 0; plan->steps && i < plan->step_count; i++) {
         struct ph_step *s = &plan->steps[i];
         if (s->kernel && s->kernel->finish) s->kernel->finish(d, s);

@@ -10,7 +10,9 @@
 
 struct ph_device;
 // spec: "cpu", "cpu:threads=2", "cpu:threads=2,pin" (one thread a processor, bound), "cpu:plain"
-// (the C truth of every operation alone). NULL = "cpu". Two opens of one spec give one device.
+// (the C truth of every operation alone); "cuda", "cuda:device=1", "cuda:steps" (every step timed, no
+// graph), "cuda:nolt" (without cuBLASLt); "auto": a GPU when there is one, else the CPU. NULL = "cpu".
+// Two opens of one spec give one device.
 ph_err ph_device_open(const char *spec, struct ph_device **out, struct ph_fault *fault);
 struct ph_device *ph_device_ref(struct ph_device *d);
 void ph_device_unref(struct ph_device **d);
@@ -26,7 +28,7 @@ enum ph_precision {
 };
 const char *ph_precision_name(enum ph_precision p);     // "f32", ...; NULL for what is none
 enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
-enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this machine
+enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this CPU
 
 enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
 struct ph_plan_params {

@@ -39,6 +39,7 @@ struct ph_device {
     // Only touched on the device's thread.
     void *arena; // of all plans in turn: nothing in it survives a run
     size_t arena_size;
+    unsigned arena_moves;  // how often it was elsewhere
     struct ph_plan *plans; // lock: all that may run, for the size of the arena
     bool trim;             // lock: the arena may be larger than any of them needs
 
@@ -84,9 +85,12 @@ struct ph_plan {
 
     void *kept;
     size_t kept_size, arena_size;
-    size_t *scratch_at; // by step: its scratch in the arena
-    void *arena_seen;   // the arena that places point into
-    char *staging;      // host memory for two of the largest port
+    size_t *scratch_at;   // by step: its scratch in the arena
+    void *arena_seen;     // the arena that places point into
+    void *recording;      // of a run in which nothing rare is done, or NULL
+    unsigned recorded_at; // device->arena_moves then
+    bool recorded_hold, unrecordable;
+    char *staging; // host memory for two of the largest port
     size_t staging_half;
     bool hold;      // states stay as they are
     uint64_t dirty; // RARE inputs written since the last run

@@ -134,30 +134,89 @@ static void store_states(struct ph_plan *plan)
     }
 }
 
-static void run_on_device(void *arg)
+// Every step that must run, then what states become. PH_ESTOPPED: told to stop.
+static ph_err run_steps(struct ph_plan *plan, bool timed)
 {
-    struct ph_plan *plan = arg;
+    const struct ph_backend *b = plan->device->backend;
     struct ph_run run = { plan->place, NULL, plan->device->threads };
-    point_into_arena(plan);
-    int64_t begin = ph_now_ns(), before = begin;
-    plan->ret = PH_OK;
+    int64_t before = ph_now_ns();
     for (int i = 0; i < plan->step_count; i++) {
         struct ph_step *s = &plan->steps[i];
         if (!s->kernel || !(s->inputs_used & (PH_EVERY_RUN | plan->dirty))) continue;
-        if (ph_stop_asked(&plan->stop)) {
-            plan->ret = PH_ESTOPPED;
-            break;
-        }
+        if (ph_stop_asked(&plan->stop)) return PH_ESTOPPED;
         run.scratch = (char *) plan->device->arena + plan->scratch_at[i];
         s->kernel->run(s, &run);
+        if (timed && b->mark && i + 1 < PH_BACKEND_MOMENTS) b->mark(plan->device, i + 1);
         int64_t now = ph_now_ns();
-        s->ns = now - before;
+        if (!b->mark) s->ns = now - before;
         before = now;
     }
-    if (!plan->hold && plan->ret >= 0) store_states(plan);
-    plan->device->backend->finish(plan->device);
-    if (plan->ret >= 0) plan->dirty = 0; // else rare steps have run that will run again
+    if (!plan->hold) store_states(plan);
+    return PH_OK;
+}
+
+// After finish: the times between the marks of the steps that ran.
+static void read_times(struct ph_plan *plan)
+{
+    int before = 0;
+    for (int i = 0; i < plan->step_count && i + 1 < PH_BACKEND_MOMENTS; i++) {
+        struct ph_step *s = &plan->steps[i];
+        if (!s->kernel || !(s->inputs_used & (PH_EVERY_RUN | plan->dirty))) continue;
+        s->ns = plan->device->backend->between(plan->device, before, i + 1);
+        before = i + 1;
+    }
+}
+
+static void drop_recording(struct ph_plan *plan)
+{
+    if (plan->recording) plan->device->backend->forget(plan->device, plan->recording);
+    plan->recording = NULL;
+}
+
+// A run in which nothing rare is done is the same launches every time, as long as all memory is
+// where it was: kept once, then given to the device as one. False: run the steps.
+static bool run_recorded(struct ph_plan *plan)
+{
+    struct ph_device *d = plan->device;
+    const struct ph_backend *b = d->backend;
+    if (plan->dirty || !b->record || plan->unrecordable) return false;
+    if (plan->recorded_at != d->arena_moves || plan->recorded_hold != plan->hold)
+        drop_recording(plan);
+    if (!plan->recording && b->record(d)) {
+        plan->ret = run_steps(plan, false);
+        plan->recording = b->recorded(d);
+        plan->recorded_at = d->arena_moves;
+        plan->recorded_hold = plan->hold;
+        if (plan->ret < 0) {
+            drop_recording(plan);
+            return true;
+        }
+        plan->unrecordable = !plan->recording;
+    }
+    if (plan->recording) b->replay(d, plan->recording);
+    return plan->recording;
+}
+
+static void run_on_device(void *arg)
+{
+    struct ph_plan *plan = arg;
+    struct ph_device *d = plan->device;
+    const struct ph_backend *b = d->backend;
+    point_into_arena(plan);
+    int64_t begin = ph_now_ns();
+    plan->ret = PH_OK;
+    if (b->mark) b->mark(d, 0);
+    bool whole = run_recorded(plan);
+    if (!whole) plan->ret = run_steps(plan, true);
+    if (b->mark) b->mark(d, PH_BACKEND_MOMENTS);
+    ph_err ret = b->finish(d);
+    if (plan->ret >= 0) plan->ret = ret;
     plan->run_ns = ph_now_ns() - begin;
+    if (b->mark && plan->ret >= 0) {
+        plan->run_ns = b->between(d, 0, PH_BACKEND_MOMENTS);
+        if (!whole) read_times(plan);
+    }
+    if (plan->ret >= 0) plan->dirty = 0; // else rare steps have run that will run again
 }
 
 void ph_plan_hold(struct ph_plan *plan, bool hold)

@@ -44,8 +44,13 @@ static void describe(char *text, size_t size, const struct ph_plan *plan,
     if (s->weight) ph_step_window(s, w);
     for (int i = 0; s->weight && i < (s->op == PH_OP_CONV ? 4 : 2); i++)
         n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ', (long long) w[i]);
-    snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d on %s, %s", s->conv.stride,
-             s->act, s->residual != PH_NONE, ph_cpu_model(cpu, sizeof cpu), ph_cpu_level());
+    n += snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d on ", s->conv.stride,
+                  s->act, s->residual != PH_NONE);
+    if (plan->device->backend->apart)
+        snprintf(text + n, size - (size_t) n, "%s", ph_device_name(plan->device));
+    else
+        snprintf(text + n, size - (size_t) n, "%s, %s", ph_cpu_model(cpu, sizeof cpu),
+                 ph_cpu_level());
 }
 
 static const struct ph_kernel *recall(const char *layer, const struct ph_kernel *const *fit,
@@ -122,6 +127,19 @@ static bool trial_begin(struct trial *t, struct ph_plan *plan, const struct ph_s
     return true;
 }
 
+static int64_t time_run(struct ph_device *d, const struct ph_kernel *kernel,
+                        const struct ph_step *step, const struct ph_run *run)
+{
+    const struct ph_backend *b = d->backend;
+    int64_t begin = ph_now_ns();
+    if (b->mark) b->mark(d, 0);
+    kernel->run(step, run);
+    if (b->mark) b->mark(d, 1);
+    ph_err ret = b->finish(d);
+    if (ret < 0) return INT64_MAX;
+    return b->mark ? b->between(d, 0, 1) : ph_now_ns() - begin;
+}
+
 // The best of a few runs; 0 when the kernel cannot be made.
 static int64_t time_kernel(struct trial *t, const struct ph_kernel *kernel)
 {
@@ -136,10 +154,7 @@ static int64_t time_kernel(struct trial *t, const struct ph_kernel *kernel)
     if (run.scratch || !step.scratch) {
         kernel->run(&step, &run); // the first touches its memory
         for (int i = 0; i < 4; i++) {
-            int64_t begin = ph_now_ns();
-            kernel->run(&step, &run);
-            d->backend->finish(d);
-            int64_t ns = ph_now_ns() - begin;
+            int64_t ns = time_run(d, kernel, &step, &run);
             if (!best || ns < best) best = ns;
         }
     }

@@ -504,6 +504,34 @@ static double check_seed(struct ph_weights *w, uint64_t seed, const char *spec,
     return most;
 }
 
+#ifdef PH_TEST_DEVICE // another device than the CPU: "cuda", or its kernels on the host
+static void check_seeds(int seeds, enum ph_precision precision, double bound)
+{
+    struct ph_device *d = NULL;
+    struct ph_fault fault = { 0 };
+    struct ph_weights *w = weights();
+    int far = 0;
+    if (ph_device_open(PH_TEST_DEVICE, &d, &fault) < 0) TEST_SKIP("%s", fault.message);
+    for (uint64_t seed = 1; seed <= (uint64_t) seeds; seed++) {
+        double off = check_seed(w, seed, PH_TEST_DEVICE, precision);
+        if (off > bound) printf("# seed %d is off by %g\n", (int) seed, off);
+        far += off > bound;
+    }
+    CHECK_INT(far, <=, seeds / 30);
+    ph_weights_unref(&w);
+    ph_device_unref(&d);
+}
+
+TEST_LIMIT(random_graphs_are_what_their_steps_are_one_by_one, 240)
+{
+    check_seeds(60, PH_PRECISION_F32, 1e-3);
+}
+
+TEST_LIMIT(random_graphs_in_bf16_are_close, 240)
+{
+    check_seeds(60, PH_PRECISION_BF16, 0.05);
+}
+#else
 enum { SEEDS = 300, SLOW_SEEDS = 60 }; // where kernels are made anew for each shape
 
 TEST_LIMIT(random_graphs_on_plain_kernels_are_what_their_steps_are_one_by_one, 240)
@@ -535,3 +563,4 @@ TEST_LIMIT(random_graphs_in_bf16_are_close, 240)
     CHECK_INT(far, <=, SLOW_SEEDS / 30);
     ph_weights_unref(&w);
 }
+#endif

@@ -139,6 +139,49 @@ static double now_ns(void)
     return (double) t.tv_sec * 1e9 + (double) t.tv_nsec;
 }
 
+// Guard bytes and all to the device's own memory, and back.
+static ph_err run_apart(struct turn *t)
+{
+    struct rig *r = t->r;
+    struct ph_device *d = r->device;
+    const struct ph_backend *b = d->backend;
+    size_t scratch = (r->step.scratch + 63) / 64 * 64 + 64, bytes[RIG_PLACES] = { 0 };
+    void *here[RIG_PLACES], *memory = b->alloc(d, scratch), *mark = malloc(scratch);
+    if (!memory || !mark) abort();
+    memset(mark, 0xff, scratch); // NaNs: what is read before it is written shows
+    b->upload(d, memory, mark, scratch);
+    for (int i = 0; i < RIG_PLACES; i++) {
+        here[i] = r->place[i].data;
+        if (!r->guarded[i]) continue;
+        bytes[i] = bytes_of(&r->place[i]) + 2 * GUARD;
+        char *there = b->alloc(d, bytes[i]);
+        if (!there) abort();
+        b->upload(d, there, r->guarded[i], bytes[i]);
+        r->place[i].data = there + GUARD;
+    }
+    struct ph_run run = { r->place, memory, d->threads };
+    ph_err ret = b->finish(d);
+    for (int i = 0; ret >= 0 && i < t->times; i++) {
+        double start = now_ns();
+        t->k->run(&r->step, &run);
+        ret = b->finish(d);
+        if (t->ns) t->ns[i] = now_ns() - start;
+    }
+    b->download(d, mark, memory, scratch);
+    for (size_t i = r->step.scratch; i < scratch; i++)
+        if (((uint8_t *) mark)[i] != 0xff) ret = PH_EDEVICE; // wrote behind its scratch
+    for (int i = 0; i < RIG_PLACES; i++) {
+        if (!bytes[i]) continue;
+        char *there = (char *) r->place[i].data - GUARD;
+        b->download(d, r->guarded[i], there, bytes[i]);
+        b->release(d, there, bytes[i]);
+        r->place[i].data = here[i];
+    }
+    b->release(d, memory, scratch);
+    free(mark);
+    return ret;
+}
+
 static void take_turn(void *arg)
 {
     struct turn *t = arg;
@@ -150,6 +193,11 @@ static void take_turn(void *arg)
         t->ret = t->k->prepare(r->device, &r->step, r->place, t->precision, &fault);
     if (t->ret < 0) {
         printf("# %s\n", fault.message);
+        return;
+    }
+    if (r->device->backend->apart) {
+        t->ret = run_apart(t);
+        if (t->k->finish) t->k->finish(r->device, &r->step);
         return;
     }
     size_t scratch = (r->step.scratch + 63) / 64 * 64 + 64;

@@ -142,9 +142,10 @@ static void cpu_copy(struct ph_device *d, void *dst, const void *src, size_t siz
     memmove(dst, src, size);
 }
 
-static void cpu_finish(struct ph_device *d)
+static ph_err cpu_finish(struct ph_device *d)
 {
     (void) d; // every kernel returns when it is done
+    return PH_OK;
 }
 
 const struct ph_backend ph_backend_cpu = {
