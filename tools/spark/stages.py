@@ -210,7 +210,7 @@ def text(s):
 # ------------------------------------------------------------------------------ unet
 def latents(s, count, twins=False):
     s.read("autoencoder", s.vae)
-    have = s.pool and "latent" in s.pool.store and (not twins or "twin" in s.pool.store)
+    have = isinstance(s.pool, pool.Pool) and "latent" in s.pool.store and (not twins or "twin" in s.pool.store)
     return s.pool if have else s.make_pool(count, s.encode, tokens=True, twins=twins)
 
 
