@@ -252,6 +252,41 @@ TEST(midi_clocks_are_the_goldens)
     expected_close(e);
 }
 
+static void tick(struct ph_midi_clock *c, double at_s)
+{
+    ph_midi_clock_take(c, at_s, &(struct ph_midi_message){ .status = PH_MIDI_CLOCK });
+}
+
+// Two beats at one tempo, then at another without a pause: after a beat the clock has it, and has
+// counted every tick once.
+static void check_step(double from_bpm, double to_bpm, int lose)
+{
+    struct ph_midi_clock c = { 0 };
+    double now = 1;
+    ph_midi_clock_take(&c, now, &(struct ph_midi_message){ .status = PH_MIDI_START });
+    for (int i = 0; i < 48; i++, now += 60 / from_bpm / 24) tick(&c, now);
+    for (int i = 48; i < 120; i++, now += 60 / to_bpm / 24) {
+        if (i != lose) tick(&c, now);
+        double off = ph_midi_clock_beat(&c, now) - i / 24.0;
+        if (i >= 96 && fabs(off) > 0.05)
+            TEST_FAIL("%g to %g: tick %d is off by %g beats", from_bpm, to_bpm, i, off);
+        if (i >= 96 && fabs(c.bpm - to_bpm) > 0.02 * to_bpm)
+            TEST_FAIL("%g to %g: %g at tick %d", from_bpm, to_bpm, c.bpm, i);
+    }
+}
+
+TEST(a_clock_that_drops_far_without_a_pause_is_not_taken_for_lost_ticks)
+{
+    for (double ratio = 1; ratio < 4.4; ratio += 0.1) check_step(174, 174 / ratio, 0);
+    check_step(120, 74, 0);
+    check_step(120, 70, 0);
+    check_step(120, 60, 0);
+    check_step(180, 60, 0);
+    check_step(174, 40, 0);
+    check_step(120, 60, 70);
+    check_step(120, 120, 70);
+}
+
 TEST(transport_is_the_golden)
 {
     struct expected_file *e = expected_open("audio/vis_beatclock.safetensors");

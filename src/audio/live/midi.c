@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#define NEWEST 12  // ticks that tell of the present tempo
 #define LOST_S 0.5 // a clock that says nothing for so long has stopped
 
 // --- bytes
@@ -64,6 +65,7 @@ bool ph_midi_byte(struct ph_midi_parser *p, uint8_t byte, struct ph_midi_message
 static void forget(struct ph_midi_clock *c)
 {
     c->count = 0;
+    c->late = 0;
     c->bpm = 0;
 }
 
@@ -103,7 +105,7 @@ static void add_tick(struct ph_midi_clock *c, double now_s, int64_t index)
 // A tempo that has changed shows in the newest beat's ticks: the older ones go.
 static void drop_old_tempo(struct ph_midi_clock *c)
 {
-    int recent = 12;
+    int recent = NEWEST;
     if (c->count < 2 * recent) return;
     int from = c->count - 1 - recent;
     double now = (c->at_s[c->count - 1] - c->at_s[from]) /
@@ -116,21 +118,40 @@ static void drop_old_tempo(struct ph_midi_clock *c)
     fit(c);
 }
 
+// Ticks are lost now and then; when half of the newest come late, none was: the clock has dropped by
+// more than half, and what was counted for lost ones is taken back.
+static void drop_lost(struct ph_midi_clock *c)
+{
+    int late = 0, first = 0;
+    for (int k = 0; k < NEWEST; k++)
+        late += c->late >> k & 1, first = c->late >> k & 1 ? k : first;
+    if (late < NEWEST / 2 || c->count < first + 2) return;
+    int kept = first + 2, gone = c->count - kept; // from the last tick that was not late on
+    memmove(c->at_s, c->at_s + gone, (size_t) kept * sizeof *c->at_s);
+    memmove(c->index, c->index + gone, (size_t) kept * sizeof *c->index);
+    for (int k = 1; k < kept; k++) c->index[k] = c->index[0] + k;
+    c->count = kept;
+    c->late = 0;
+    fit(c);
+}
+
 static void take_tick(struct ph_midi_clock *c, double now_s)
 {
     int64_t newest = c->count ? c->index[c->count - 1] : c->origin, steps = 1;
     if (c->count && now_s - c->at_s[c->count - 1] > LOST_S) forget(c);
     if (c->count >= 6) {
-        double ticks = (now_s - c->line_s) / c->tick_s;
-        if (ticks < 0.4) return; // the same once more
+        double ticks = (now_s - c->at_s[c->count - 1]) / c->tick_s; // the line lags a change
+        if (ticks < 0.4) return;                                    // the same once more
         if (ticks > 1.6) steps = (int64_t) lround(ticks);
     }
+    c->late = c->late << 1 | (steps > 1);
     add_tick(c, now_s, newest + steps);
+    drop_lost(c);
     drop_old_tempo(c);
     if (!c->armed) return;
     c->armed = false;
     c->playing = true;
-    c->origin = newest + steps;
+    c->origin = c->index[c->count - 1];
 }
 
 void ph_midi_clock_take(struct ph_midi_clock *c, double now_s, const struct ph_midi_message *m)

@@ -47,7 +47,9 @@ struct ph_midi_clock {
     double at_s[PH_MIDI_TICKS];
     int64_t index[PH_MIDI_TICKS]; // counts ticks that were lost, and none twice
     int count;
-    double bpm;            // 0 = not known yet
+    uint32_t
+        late;   // of the newest ticks, a bit each: it came as if others had been lost before it
+    double bpm; // 0 = not known yet
     double tick_s, line_s; // length of a tick; where the line has the newest one
     bool playing;
     bool armed;      // the next tick is at `position`
