@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "render_graph.h"
 #include "replay_graph.h"
+#include "sections.h"
 
 #include "core/buf.h"
 #include "core/tree.h"
@@ -17,6 +18,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -235,17 +237,32 @@ static int say_interrupted(const struct render *r)
     return cli_exit_of_signal();
 }
 
+// A song that cannot be understood has a film without chapters.
+static int find_chapters(const struct render *r, struct ph_chapter *chapters)
+{
+    struct ph_fault fault = { 0 };
+    int count = cli_song_chapters(r->song, r->length_ns, chapters, &fault);
+    if (count >= 0 || cli_signal) return count < 0 ? 0 : count;
+    if (!r->quiet)
+        cli_hint("no chapters: %s", fault.message[0] ? fault.message : ph_strerror(count));
+    return 0;
+}
+
 // Beside the segments, then renamed: a film of that name is whole.
 static int join(struct render *r)
 {
     char whole[4300];
     struct ph_fault fault = { 0 };
+    struct ph_chapter chapters[MAX_CHAPTERS];
+    int chapter_count = find_chapters(r, chapters);
     const char *end = strrchr(r->output, '.');
     snprintf(whole, sizeof whole, "%s/film%s", r->folder, end);
     struct ph_join_params par = { .folder = r->folder,
                                   .output = whole,
                                   .sound = r->song,
                                   .sound_ns = r->length_ns,
+                                  .chapters = chapters,
+                                  .chapter_count = chapter_count,
                                   .cancelled = interrupted };
     ph_err err = ph_segments_join(&par, &fault);
     if (err == PH_ESTOPPED || cli_signal) return say_interrupted(r);
@@ -295,7 +312,36 @@ struct again {
     struct replay_graph graph;
     const struct cli_args *args;
     int width, height;
+    pthread_mutex_t lock;
+    struct ph_graph *running; // lock; NULL = not yet, or no more
 };
+
+static void on_started(void *opaque, struct ph_graph *g)
+{
+    struct again *a = opaque;
+    pthread_mutex_lock(&a->lock);
+    a->running = g;
+    pthread_mutex_unlock(&a->lock);
+}
+
+static void on_ended(void *opaque, struct ph_graph *g)
+{
+    (void) g;
+    on_started(opaque, NULL);
+}
+
+static bool ask(void *opaque, struct cli_progress *p, double *done)
+{
+    struct again *a = opaque;
+    uint64_t made = 0, all = 0;
+    pthread_mutex_lock(&a->lock);
+    bool running = a->running != NULL;
+    if (running) ph_replay_progress(a->running, &made, &all);
+    pthread_mutex_unlock(&a->lock);
+    *done = (double) made;
+    p->total = (double) all;
+    return running;
+}
 
 static ph_err set_one(struct ph_ast *ast, const char *assignment, struct ph_fault *fault)
 {
@@ -342,18 +388,39 @@ static ph_err change_texts(void *opaque, char **texts, int count, struct ph_faul
     return replay_exchange_sinks(&a->graph, texts, count, fault);
 }
 
+static ph_err replay_watched(struct again *a, const char *path, const struct ph_log *log,
+                             struct ph_fault *fault)
+{
+    const struct cli_watch_params watch = {
+        .what = "rendering: frame", .unit = "frames", .ask = ask, .opaque = a
+    };
+    struct cli_watch *w = cli_flag(a->args, "quiet") ? NULL : cli_watch_begin(&watch);
+    ph_err err = ph_replay(path,
+                           &(struct ph_replay_params){ .log = log,
+                                                       .nodes = replay_nodes(),
+                                                       .started = on_started,
+                                                       .ended = on_ended,
+                                                       .graphs = change_texts,
+                                                       .opaque = a },
+                           fault);
+    cli_watch_end(&w);
+    return err;
+}
+
+// In one go: its pictures come at the moments of the live run and its sound through the graph, so
+// there are no segments of a constant rate that could be put together with the sound of a file.
 static int render_journal(struct cli_args *args, const char *path, const char *output)
 {
-    struct again a = { .graph = { .output = output, .overwrite = true }, .args = args };
+    struct again a = { .graph = { .output = output, .overwrite = true },
+                       .args = args,
+                       .lock = PTHREAD_MUTEX_INITIALIZER };
     struct ph_fault fault = { 0 };
     struct ph_log log = cli_log(cli_flag(args, "verbose"), cli_flag(args, "quiet"));
+    int64_t begin = ph_now_ns();
+    char spent[32];
     int status = parse_size(cli_text(args, "size"), &a.width, &a.height);
     if (status) return status;
-    ph_err err = ph_replay(
-        path,
-        &(struct ph_replay_params){
-            .log = &log, .nodes = replay_nodes(), .graphs = change_texts, .opaque = &a },
-        &fault);
+    ph_err err = replay_watched(&a, path, &log, &fault);
     if (err < 0) {
         fault.code = err;
         return cli_fault("", NULL, &fault);
@@ -363,6 +430,9 @@ static int render_journal(struct cli_args *args, const char *path, const char *o
         cli_error("%s is not written: %s was shown no picture", output, a.graph.film);
         return CLI_FAILED;
     }
+    if (!cli_flag(args, "quiet"))
+        fprintf(stderr, "%s: rendered in %s\n", output,
+                cli_duration((double) (ph_now_ns() - begin) * 1e-9, spent, sizeof spent));
     return CLI_OK;
 }
 

@@ -196,6 +196,37 @@ TEST(the_song_takes_the_place_of_what_the_graph_hears)
     CHECK(!strstr(o->out, "jpeg"));
 }
 
+// Two parts of other notes, loudness and overtones.
+#define TWO_PARTS                                                                              \
+    "aevalsrc=exprs='if(lt(t,16),0.1*sin(2*PI*220*t)+0.1*sin(2*PI*277*t),"                     \
+    "0.2*sin(2*PI*311*t)+0.2*sin(2*PI*1244*t)+0.2*sin(2*PI*370*t))':d=32:s=44100"
+
+TEST(a_film_has_a_chapter_for_each_part_of_its_song)
+{
+    need_ffmpeg();
+    char song[256], film[256];
+    snprintf(song, sizeof song, "%s", temp_path("parts.wav"));
+    snprintf(film, sizeof film, "%s", temp_path("parts.mp4"));
+    make_song(song, TWO_PARTS);
+    CHECK_STATUS(PHOSPHENE("render", song, "-o", film, "--preset", "pattern -> live", SMALL),
+                 0);
+    const struct output *o =
+        run("ffprobe", "-v", "error", "-show_chapters", "-of", "csv=p=0:nk=1", "-show_entries",
+            "chapter=start_time,end_time:chapter_tags=title", film, NULL);
+    CHECK_STATUS(o, 0);
+    double at[4];
+    char one[32] = "", two[32] = "";
+    if (sscanf(o->out, "%lf,%lf,%31[^\n]\n%lf,%lf,%31[^\n]", &at[0], &at[1], one, &at[2],
+               &at[3], two) != 6)
+        TEST_FAIL("other chapters than two: %s", o->out);
+    CHECK_STR(one, "Section 1");
+    CHECK_STR(two, "Section 2");
+    CHECK_NUM(at[0], ==, 0);
+    CHECK_NUM(fabs(at[2] - 16), <=, 0.6);
+    CHECK_NUM(fabs(at[3] - 32), <=, 0.01);
+    CHECK_NUM(at[1], ==, at[2]);
+}
+
 TEST(a_journal_is_rendered_larger_than_it_was_live)
 {
     need_ffmpeg();

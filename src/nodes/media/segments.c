@@ -270,7 +270,7 @@ static ph_err add_chapters(struct join *j)
 {
     int n = j->par->chapter_count;
     if (!n) return PH_OK;
-    int64_t end = av_rescale(j->sound_end_ns, 1000, PH_SECOND_NS);
+    int64_t end = av_rescale(j->par->sound_ns, 1000, PH_SECOND_NS);
     j->fmt->chapters = av_calloc((size_t) n, sizeof *j->fmt->chapters);
     if (!j->fmt->chapters) return failed(j, AVERROR(ENOMEM), "chapters");
     for (int i = 0; i < n; i++) {
