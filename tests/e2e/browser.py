@@ -23,6 +23,8 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
     --remote-debugging-pipe""".split()
 SOFTWARE_GL = ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 CALL_S = 90
+LEAVING = ("context was destroyed", "Cannot find context", "Inspected target navigated",
+           "Not attached to an active page")
 PATIENCE = 6  # times what a quiet machine needs: others may be at work, too
 
 
@@ -196,7 +198,12 @@ class Page:
         """Waits until the expression is true; gives its value."""
         deadline = time.monotonic() + PATIENCE * seconds
         while True:
-            value = self.js(expression)
+            try:
+                value = self.js(expression)
+            except Failure as failure:
+                if not any(words in str(failure) for words in LEAVING):
+                    raise
+                value = None  # it is on its way to another page
             if value:
                 return value
             if time.monotonic() > deadline:

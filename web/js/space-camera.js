@@ -4,6 +4,7 @@
 
 const FOV = (50 * Math.PI) / 180; // vertical
 const FLY_KEYS = { w: [0, 0, -1], s: [0, 0, 1], a: [-1, 0, 0], d: [1, 0, 0], q: [0, -1, 0], e: [0, 1, 0] };
+const LEAST_ASPECT = 1.1;
 const LIMIT = 1.5; // of looking up and down, radians
 const EASE_S = 0.08;
 
@@ -106,7 +107,7 @@ export class Camera {
         const axes = this.#axes(pose);
         const apart = eye * pose.back * 0.015;
         const at = [0, 1, 2].map((i) => pose.middle[i] + axes[2][i] * pose.back + axes[0][i] * apart);
-        const focal = 1 / Math.tan(FOV / 2);
+        const focal = this.#focal(eye ? LEAST_ASPECT : aspect);
         const [near, far] = [0.01 * this.distance, 100 * this.distance];
         const depth = (far + near) / (near - far);
         const shear = (apart / pose.back) * (focal / aspect); // both eyes look at one plane
@@ -121,8 +122,13 @@ export class Camera {
         return out;
     }
 
-    // Pixels of a length of 1 at a distance of 1, in a viewport of that height.
-    unit(height) {
-        return height / 2 / Math.tan(FOV / 2);
+    // Pixels of a length of 1 at a distance of 1, in a viewport of that height and aspect.
+    unit(height, aspect = LEAST_ASPECT) {
+        return (height / 2) * this.#focal(aspect);
+    }
+
+    // What is taller than wide shows more above and below, so that as much is seen from side to side.
+    #focal(aspect) {
+        return Math.min(1, aspect / LEAST_ASPECT) / Math.tan(FOV / 2);
     }
 }

@@ -89,6 +89,13 @@ function roomBeside() {
     return canvas.width * (left > 0.5 ? left : 1);
 }
 
+// On a narrow page it covers the lower part.
+function roomAbove() {
+    const side = $('#side');
+    const top = side.offsetTop / canvas.clientHeight;
+    return Math.round(canvas.height * (side.offsetWidth > 0.9 * canvas.clientWidth ? top : 1));
+}
+
 function draw(now) {
     const seconds = Math.min(0.1, (now - lastDraw) / 1000);
     lastDraw = now;
@@ -98,10 +105,12 @@ function draw(now) {
     const blend = settings.smooth.checked ? Math.min(1, (now - mapAt) / mapPeriodMs) : 1;
     const eyes = settings.stereo.checked ? [-1, 1] : [0];
     const width = Math.floor(roomBeside() / eyes.length);
+    const height = roomAbove();
+    const aspect = eyes.length > 1 ? undefined : width / height;
     cloud.clear(...ground);
     for (const [i, eye] of eyes.entries()) {
-        cloud.draw(camera.matrix(width / canvas.height, eye), [i * width, 0, width, canvas.height], {
-            unit: camera.unit(canvas.height), size: Number(settings.size.value),
+        cloud.draw(camera.matrix(width / height, eye), [i * width, canvas.height - height, width, height], {
+            unit: camera.unit(height, aspect), size: Number(settings.size.value),
             colouring: Number(settings.colour.value), blend,
         });
     }
@@ -229,6 +238,7 @@ for (const [name, input] of Object.entries(settings)) {
     else if (kept !== null) input.value = kept;
     input.addEventListener('input', () => remember(`space.${name}`, String(input.type === 'checkbox' ? input.checked : input.value)));
 }
+if (matchMedia('(max-width: 700px)').matches) $('#side details').open = false; // the view comes first
 $('#home').addEventListener('click', () => camera.home());
 $('#snapshot').addEventListener('click', snapshot);
 canvas.addEventListener('keydown', (event) => {
