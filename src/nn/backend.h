@@ -82,7 +82,8 @@ struct ph_step {
 
 // The matrix of a conv or linear step: w = outputs, inputs, kh, kw.
 void ph_step_window(const struct ph_step *s, int64_t w[4]);
-// Elements [first, first + n) of it, [outputs, inputs, kh, kw], and its bias [outputs].
+// Elements [first, first + n) of it, [outputs, inputs, kh, kw], and its bias [outputs]. PH_EFORMAT when
+// one is not finite; ph_pack_get finds out which.
 ph_err ph_step_weight(const struct ph_step *s, int64_t first, int64_t n, float *out);
 ph_err ph_step_bias(const struct ph_step *s, float *out);
 

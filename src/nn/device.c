@@ -280,6 +280,23 @@ static ph_err fill_pack(struct ph_device *d, const struct ph_step *step, struct 
     return ret;
 }
 
+// The tensor and the place of what is no number, when that is why it was not packed: making says only
+// that it could not.
+static ph_err name_failure(const struct ph_step *step, const struct ph_weight *weight,
+                           size_t size, ph_err ret, struct ph_fault *fault)
+{
+    if (ret == PH_ENOMEM)
+        return ph_fail(fault, ret, weight->name, "%s: out of memory packing %s (%zu MB)",
+                       weight->file, weight->name, size >> 20);
+    ph_err stored = ph_weight_check_finite(weight, fault);
+    if (stored >= 0 && step->gain) stored = ph_weight_check_finite(step->gain, fault);
+    if (stored < 0) return stored;
+    if (ret != PH_EFORMAT) return ret;
+    return ph_fail(fault, ret, weight->name,
+                   "%s: %s with its styles has a value that is not finite", weight->file,
+                   weight->name);
+}
+
 ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
                    const struct ph_weight *weight, const char *how, size_t size,
                    ph_pack_make make, void *arg, const struct ph_pack **out,
@@ -302,10 +319,7 @@ ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
         }
         if (ret < 0) {
             if (e) pack_free(d, e);
-            return ret == PH_ENOMEM ? ph_fail(fault, ret, weight->name,
-                                              "%s: out of memory packing %s (%zu MB)",
-                                              weight->file, weight->name, size >> 20)
-                                    : ret;
+            return name_failure(step, weight, size, ret, fault);
         }
         pthread_mutex_lock(&d->packs_lock);
         e->next = d->packs;
@@ -343,6 +357,7 @@ static ph_err make_f32(void *arg, const struct ph_step *step, void *data, size_t
     ph_err ret = is_bias(step, w)
                      ? ph_step_bias(step, data)
                      : ph_weights_read(step->set, w, 0, ph_tensor_count(&w->disk), data);
+    if (ret >= 0 && !ph_all_finite(data, ph_tensor_count(&w->disk))) ret = PH_EFORMAT;
     return ret < 0 ? ph_fail(fault, ret, w->name, "%s: cannot read %s", w->file, w->name) : ret;
 }
 

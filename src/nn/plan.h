@@ -40,7 +40,8 @@ struct ph_plan_params {
     struct ph_stop stop;
 };
 struct ph_plan;
-// The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace.
+// The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace. A weight
+// that is not finite is PH_EFORMAT naming it.
 ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *params,
                       struct ph_plan **out, struct ph_fault *fault);
 void ph_plan_destroy(struct ph_plan **plan);

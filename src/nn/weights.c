@@ -400,6 +400,11 @@ static bool any_special(enum ph_dtype dtype, const char *data, int64_t n)
     return any16(data, n, dtype == PH_F16 ? 0x7c00 : 0x7f80);
 }
 
+bool ph_all_finite(const float *x, int64_t n)
+{
+    return !any32((const char *) x, n);
+}
+
 ph_err ph_weight_check_finite(const struct ph_weight *weight, struct ph_fault *fault)
 {
     enum { BLOCK = 4096 };

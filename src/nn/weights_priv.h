@@ -67,6 +67,8 @@ struct ph_weights {
 
 // A set of `base`'s tensors that may be adapted; takes a reference. NULL when out of memory.
 struct ph_weights *ph_weights_derive(struct ph_weights *base);
+// Whether n floats are finite.
+bool ph_all_finite(const float *x, int64_t n);
 // PH_EFORMAT naming file, tensor and index, when a value as stored is not finite.
 ph_err ph_weight_check_finite(const struct ph_weight *weight, struct ph_fault *fault);
 

@@ -500,6 +500,43 @@ TEST(weights_whose_file_was_cut_are_not_packed)
     ph_weights_unref(&w);
 }
 
+// A model with one such value paints black or noise and says nothing.
+TEST(a_weight_that_is_no_number_is_named_and_not_packed)
+{
+    static const char *const names[] = { "a.weight", "b.bias", "c.weight", "t.weight",
+                                         "n.weight" };
+    for (int i = 0; i < 5; i++) {
+        struct ph_weights *w = weights(), *bad;
+        float values[16 * 16 * 9] = { 0 };
+        struct ph_named_tensor all[10];
+        char path[128];
+        CHECK_INT(ph_weights_count(w), ==, 10);
+        for (int k = 0; k < 10; k++) {
+            const struct ph_weight *t = ph_weights_at(w, k);
+            all[k] = (struct ph_named_tensor){ t->name, t->disk };
+            if (strcmp(t->name, names[i]) == 0) all[k].tensor.data = values;
+        }
+        values[7] = i % 2 ? -INFINITY : NAN;
+        snprintf(path, sizeof path, "%s/bad.safetensors", folder());
+        CHECK_INT(ph_weights_save(path, all, 10, 0, NULL), ==, PH_OK);
+        CHECK_INT(ph_weights_open(path, &bad, NULL), ==, PH_OK);
+        struct ph_prog *p = block(bad);
+        for (int precision = PH_PRECISION_F32; precision <= PH_PRECISION_Q4; precision++) {
+            struct ph_plan_params params = { .precision = (enum ph_precision) precision };
+            struct ph_fault fault = { 0 };
+            struct ph_plan *plan;
+            CHECK_INT(ph_plan_create(p, &params, &plan, &fault), ==, PH_EFORMAT);
+            CHECK(plan == NULL);
+            CHECK_HAS(fault.message, "bad.safetensors");
+            CHECK_HAS(fault.message, names[i]);
+            CHECK_HAS(fault.message, "element 7");
+        }
+        ph_prog_free(&p);
+        ph_weights_unref(&bad);
+        ph_weights_unref(&w);
+    }
+}
+
 // ------------------------------------------------------------------------------ memory
 TEST(a_run_allocates_nothing)
 {

@@ -4,6 +4,7 @@
 
 #include "nn/cpu/plain.h"
 #include "nn/cpu/pool.h"
+#include "nn/weights_priv.h"
 
 struct job {
     const struct ph_step *step;
@@ -139,7 +140,19 @@ static void embed_run(const struct ph_step *step, const struct ph_run *run)
         }
     }
 }
-KERNEL(PH_OP_EMBED, embed)
+
+static ph_err embed_prepare(struct ph_device *device, struct ph_step *step,
+                            const struct ph_place *place, enum ph_precision precision,
+                            struct ph_fault *fault)
+{
+    ph_err ret = ph_weight_check_finite(step->weight, fault);
+    ph_weight_forget(step->weight);
+    return ret;
+}
+
+const struct ph_kernel ph_plain_embed = {
+    PH_OP_EMBED, "plain", ph_plain_fits, embed_prepare, embed_run, NULL,
+};
 
 static void pick_run(const struct ph_step *step, const struct ph_run *run)
 {
