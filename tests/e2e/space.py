@@ -5,9 +5,13 @@
     space.py PROGRAM OUTPUT-FOLDER [NAME...]
 """
 
+import base64
 import json
+import shutil
 import struct
+import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 
@@ -220,6 +224,64 @@ def a_recording_is_played_and_wound_in_the_page(make):
         })()""")
         at = page.js(MAPS)
         page.wait(f"{MAPS} >= {at} + 5 && document.querySelector('#scrub').hidden", 20)
+
+
+@case
+def a_code_leads_a_phone_to_the_room(make):
+    reader = shutil.which("zbarimg")
+    with make(CLOUD) as own:
+        page = enter(own)
+        page.js("document.querySelector('#phones').open = true")
+        page.wait("document.querySelector('#codes canvas.qr') !== null", 20)
+        page.wait("document.querySelector('#phone-word').textContent.includes('--bind')", 20)
+        link = page.js("document.querySelector('#codes a').href")
+        check(link.endswith("/phone.html?room=demo"), link)
+        if not reader:
+            return  # tests/core/qr.c reads codes with a reader of its own
+        data = page.js("document.querySelector('#codes canvas').toDataURL()")
+        with tempfile.NamedTemporaryFile(suffix=".png") as file:
+            file.write(base64.b64decode(data.split(",")[1]))
+            file.flush()
+            read = subprocess.run([reader, "-q", "--raw", file.name], capture_output=True, text=True)
+        check(read.stdout.strip() == link, f"{reader} reads {read.stdout!r}, not {link}")
+
+
+@case
+def a_phone_sends_pictures_that_its_clock_dates(make):
+    with make("left: browser -> rest: null\nright: browser => jpeg -> live: live") as own:
+        page = own.page
+        page.open(own.server.url + "phone.html?room=demo")
+        page.wait("document.querySelector('#word').textContent === 'Connected'", 20)
+        page.wait("document.querySelectorAll('#node option').length === 3", 20)
+        page.js("""(() => {
+            const list = document.querySelector('#node');
+            list.value = 'right';
+            list.dispatchEvent(new Event('change'));
+            document.querySelector('#start').click();
+        })()""")
+        page.wait("Number(document.querySelector('#fps').textContent) > 0", 30)
+        page.wait("Number(document.querySelector('#rtt').textContent) >= 0", 30)
+        status = "fetch('/frame.jpg?room=demo').then((answer) => answer.status)"
+        check(page.js(status) == 200, "no picture of the phone came out of the room")
+        check(not page.complaints, "\n".join(page.complaints))
+
+
+@case
+def the_page_of_cameras_says_what_it_needs_and_shows_a_board(make):
+    graph = ("fuse: fuse -> points: null\nscene 64x48 fps=10 orbit=0 -> eye1: live\n"
+             "scene.depth -> steady -> cloud -> fuse.in1")
+    with make(graph) as own:
+        page = own.page
+        page.open(own.server.url + "cameras.html?room=demo")
+        page.wait("document.querySelector('#codes canvas') !== null", 20)
+        page.js("document.querySelector('#find').click()")
+        page.wait("document.querySelector('#found tr')?.textContent.includes('eye1not found')", 30)
+        page.js("document.querySelector('#show').click()")
+        width, height, rgba = page.pixels("#board")
+        dark = sum(1 for i in range(0, len(rgba), 400) if rgba[i] < 40) * 100 / (width * height)
+        check(0.2 < dark < 0.5, f"{dark:.2f} of the board is dark")
+        own.shot("cameras")
+        check(not page.complaints, "\n".join(page.complaints))
 
 
 @case

@@ -5,6 +5,7 @@
 import { call, roomPath, takeToken } from './api.js';
 import { Connection } from './connection.js';
 import { Knobs } from './knobs.js';
+import { showCodes } from './codes.js';
 import { DepthPath } from './space-depth.js';
 import { Camera } from './space-camera.js';
 import { glb, ply, pointsOf } from './space-file.js';
@@ -219,6 +220,9 @@ for (const button of document.querySelectorAll('[data-keep]')) {
 }
 $('#record').addEventListener('click', () => attempt(record));
 $('#tapes').addEventListener('change', () => attempt(() => choose($('#tapes').value)));
+$('#phones').addEventListener('toggle', () => attempt(async () => {
+    if ($('#phones').open) say($('#phone-word'), await showCodes($('#codes'), connection.room) ?? 'Scan it with the phone.');
+}));
 $('#pause').addEventListener('click', () => pause($('#pause').getAttribute('aria-pressed') !== 'true'));
 $('#position').addEventListener('input', () => {
     pause(true);
@@ -266,6 +270,7 @@ async function begin() {
         return;
     }
     $('#studio').href = `./?room=${encodeURIComponent(name)}`;
+    $('#calibrate').href = `cameras.html?room=${encodeURIComponent(name)}`;
     document.title = `${name} · space`;
     connection.open(name);
     if (cloud) requestAnimationFrame(loop);

@@ -47,7 +47,7 @@ export class Webcam extends EventTarget {
         return { width: this.#canvas?.width ?? 0, height: this.#canvas?.height ?? 0 };
     }
 
-    async start({ deviceId, width, height, fps }) {
+    async start({ deviceId, width, height, fps, facing }) {
         this.stop();
         if (!navigator.mediaDevices) {
             throw new Error('A browser gives a page its camera only over https or on this machine: '
@@ -56,6 +56,7 @@ export class Webcam extends EventTarget {
         const video = {
             width: { ideal: width }, height: { ideal: height }, frameRate: { ideal: fps },
             ...(deviceId ? { deviceId: { exact: deviceId } } : {}),
+            ...(facing ? { facingMode: facing } : {}),
         };
         try {
             this.#stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
