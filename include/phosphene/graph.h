@@ -75,7 +75,8 @@ PH_API ph_err ph_graph_set(struct ph_graph *g, uint64_t id, const char *node, co
                            const char *value, struct ph_fault *fault);
 // As ph_graph_set, but it lands on the first frame that will be seen at or after the next beat, or
 // bar, that has a number divisible by 2 or 4 where it says so. At once when no tempo is known, and
-// for what rebuilds a node: PH_EINVAL.                                              thread: ctl
+// for what rebuilds a node: PH_EINVAL. It outdates what waits for the same beat or a later one.
+// thread: ctl
 enum ph_when { PH_AT_ONCE, PH_AT_BEAT, PH_AT_BAR, PH_AT_2_BARS, PH_AT_4_BARS };
 PH_API ph_err ph_graph_set_at(struct ph_graph *g, uint64_t id, const char *node,
                               const char *param, const char *value, enum ph_when when,

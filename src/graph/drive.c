@@ -16,13 +16,6 @@
 
 // --- life
 
-static const char *text_of(const struct ph_ast_node *n, const struct ph_param *p)
-{
-    for (int i = 0; i < n->param_count; i++)
-        if (n->params[i].info == p) return n->params[i].value;
-    return NULL;
-}
-
 static double number_of(const struct ph_param *p, union ph_value v)
 {
     switch (p->type) {
@@ -98,14 +91,34 @@ static void go_on(struct drive *now, const struct drive *was)
         memcpy(now->states, was->states, (size_t) now->expr.states * sizeof *now->states);
 }
 
-void ph_drives_swap(struct ph_node *n, struct drives **fresh, const struct ph_ast_node *ast)
+// number_of's way back.
+static union ph_value value_of(const struct ph_param *p, double x)
+{
+    union ph_value v = { 0 };
+    switch (p->type) {
+    case PH_TYPE_FLOAT: v.f = (float) x; break;
+    case PH_TYPE_INT: v.i = (int64_t) x; break;
+    case PH_TYPE_BOOL: v.b = x > 0; break;
+    case PH_TYPE_ENUM: v.e = (int) x; break;
+    default: break;
+    }
+    return v;
+}
+
+union ph_value ph_drives_by_hand(const struct ph_node *n, const struct ph_param *p)
+{
+    const struct drive *d = find(n->drives, p);
+    return d ? value_of(p, d->by_hand) : ph_node_value(n, p);
+}
+
+void ph_drives_swap(struct ph_node *n, struct drives **fresh)
 {
     struct drives *was = n->drives, *now = *fresh;
     n->drives = now;
     *fresh = was;
     for (int i = 0; was && i < was->count; i++)
         if (!find(now, was->of[i].param))
-            ph_node_store(n, was->of[i].param, text_of(ast, was->of[i].param));
+            ph_node_put(n, was->of[i].param, value_of(was->of[i].param, was->of[i].by_hand));
     if (was && now) {
         now->pts_ns = was->pts_ns;
         now->began = was->began;

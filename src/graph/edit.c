@@ -394,7 +394,7 @@ static void swap_in(struct build *b, struct ph_node **gone, int *gone_count)
     for (int i = 0; i < b->ast->node_count; i++) {
         if (!b->fresh[i]) update_params(b, i);
         swap_ports(b, i);
-        ph_drives_swap(b->nodes[i], &b->drives[i], &b->ast->nodes[i]);
+        ph_drives_swap(b->nodes[i], &b->drives[i]);
     }
     g->own_fed = false;
     g->rings = g->par.mode == PH_OFFLINE && !g->replaying && ph_still_rings(b->ast);

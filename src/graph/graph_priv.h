@@ -251,11 +251,13 @@ ph_err ph_drives_create(struct drives **out, const struct ph_ast *ast, int node,
                         const struct ph_graph *g);
 void ph_drives_destroy(struct drives **d);
 // *fresh become the node's, with the states of those that stay the same; *fresh is then what they
-// were. Values of which nothing drives any more are again what the text says. Lanes are parked.
-void ph_drives_swap(struct ph_node *n, struct drives **fresh, const struct ph_ast_node *ast);
+// were. Values of which nothing drives any more are again those set by hand. Lanes are parked.
+void ph_drives_swap(struct ph_node *n, struct drives **fresh);
 void ph_drives_set_by_hand(struct ph_node *n, const struct ph_param *p); // its field is that
-void ph_drives_reset(struct ph_node *n);                                 // a cut
-void ph_drives_run(struct ph_node *n);                                   // before process()
+// What the parameter is without what drives it. Lanes are parked.
+union ph_value ph_drives_by_hand(const struct ph_node *n, const struct ph_param *p);
+void ph_drives_reset(struct ph_node *n); // a cut
+void ph_drives_run(struct ph_node *n);   // before process()
 ph_err ph_meters_create(struct ph_node *n);
 void ph_meters_show(struct ph_node *n, const struct ph_frame *f);
 // The beat that will be seen of what is captured then; false: no tempo is known.   thread: any

@@ -5,6 +5,8 @@
 // no tick, costs nothing.
 #include "graph/graph_priv.h"
 
+#include "core/tree.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,9 +97,33 @@ static void end(struct journal *j)
 
 // --- records
 
+// A change that waits for its beat is in the text already, and is not made yet.
+static char *present_text(const struct ph_graph *g)
+{
+    struct ph_ast *now = NULL;
+    char value[64], *text = ph_ast_print(g->ast);
+    if (!atomic_load(&g->waiting) || !text || ph_ast_parse(&now, text, g->types, NULL) < 0)
+        return text;
+    for (int i = 0; i < g->node_count; i++) {
+        const struct ph_node *n = g->nodes[i];
+        for (const struct control *c = n->pending; c; c = c->next) {
+            if (!c->param || c->every <= 0) continue;
+            union ph_value v = ph_drives_by_hand(n, c->param);
+            bool words = c->param->type == PH_TYPE_STRING;
+            if (!words) ph_param_print(c->param, v, value, sizeof value);
+            ph_ast_set(now, ph_ast_find(now, n->name), c->param->name, words ? v.s : value,
+                       NULL);
+        }
+    }
+    free(text);
+    text = ph_ast_print(now);
+    ph_tree_free(now);
+    return text;
+}
+
 static void put_segment(struct ph_buf *b, const struct ph_graph *g)
 {
-    char *text = ph_ast_print(g->ast);
+    char *text = present_text(g);
     ph_buf_puts(b, "{\"graph\":");
     ph_json_str(b, text ? text : "");
     ph_buf_puts(b, ",\"links\":[");

@@ -2,6 +2,7 @@
 // One node: life, changes, and its run inside a lane.
 #include "graph/graph_priv.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -317,11 +318,12 @@ void ph_node_put(struct ph_node *n, const struct ph_param *p, union ph_value v)
     n->dirty = true;
 }
 
-// With the lock held. Those that are due already land before what comes now anyway.
-static void outdate(struct ph_node *n, const struct ph_param *p)
+// With the lock held. Those that are due already, and those that wait for an earlier beat than what
+// comes now, land before it anyway.
+static void outdate(struct ph_node *n, const struct ph_param *p, double from_beat)
 {
     for (struct control *c = n->pending; c; c = c->next) {
-        if (c->param != p || c->every <= 0) continue;
+        if (c->param != p || c->every <= 0 || c->until < from_beat) continue;
         c->param = NULL;
         c->cut.chunks = -1;
         c->every = 0;
@@ -333,7 +335,7 @@ static void outdate(struct ph_node *n, const struct ph_param *p)
 void ph_node_outdate(struct ph_node *n, const struct ph_param *p)
 {
     pthread_mutex_lock(&n->graph->control_lock);
-    outdate(n, p);
+    outdate(n, p, -INFINITY);
     pthread_mutex_unlock(&n->graph->control_lock);
 }
 
@@ -348,7 +350,7 @@ ph_err ph_node_post(struct ph_node *n, struct control c, const char *text)
     }
     if (!copy) return PH_ENOMEM;
     pthread_mutex_lock(&g->control_lock);
-    if (c.param) outdate(n, c.param);
+    if (c.param) outdate(n, c.param, c.every > 0 ? c.until : -INFINITY);
     *n->pending_tail = copy;
     n->pending_tail = &copy->next;
     atomic_fetch_add(&g->control_seq, 1);

@@ -541,6 +541,69 @@ TEST(of_two_that_wait_the_last_lands_at_its_own_time)
     ph_graph_destroy(&g);
 }
 
+TEST(of_two_that_wait_the_one_for_the_earlier_beat_lands_first)
+{
+    struct ph_graph *g = make(BASE, PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_set_at(g, 2, "a", "amount", "5", PH_AT_2_BARS, NULL));
+    ph_graph_step(g, 4 * SECOND);
+    CHECK(last() == 1 && acked(1) && !acked(2));
+    ph_graph_step(g, 8 * SECOND);
+    CHECK(last() == 5 && acked(2));
+    ph_graph_destroy(&g);
+}
+
+// Its text has the new value already, which is not to be seen yet.
+TEST(a_drive_that_is_taken_away_leaves_the_value_that_a_change_waits_to_replace)
+{
+    struct ph_graph *g = make(BASE "a.amount <- 7", PH_STEPPED, 0);
+    ph_graph_step(g, SECOND + 100 * MS);
+    CHECK(last() == 7);
+    CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", "1", PH_AT_BAR, NULL));
+    CHECK_OK(ph_graph_drive(g, 2, "a", "amount", NULL, NULL));
+    ph_graph_step(g, 2 * SECOND);
+    CHECK(last() == 0);
+    ph_graph_step(g, 5 * SECOND);
+    CHECK(last() == 1 && acked(1));
+    ph_graph_destroy(&g);
+}
+
+TEST(a_replay_keeps_a_change_waiting_over_an_edit)
+{
+    static struct seen live[1 << 12];
+    struct ph_fault fault = { 0 };
+    struct ph_graph *g;
+    snprintf(journal, sizeof journal, "/tmp/ph-waits-%d", (int) getpid());
+    ph_err err = ph_graph_create(
+        &g, "d: drums fps=170 bpm=1000; count fps=200 => a: add => s: sink\na.whole <- kick",
+        ph_graph_params(.nodes = test_nodes, .journal = journal), &fault);
+    CHECK_INT(err, ==, PH_OK);
+    CHECK_OK(ph_graph_start(g));
+    for (int i = 0; i < 4; i++) {
+        char value[8];
+        snprintf(value, sizeof value, "%d", 100 * (i + 1));
+        test_flow("s", 10);
+        CHECK_OK(ph_graph_set_at(g, 1, "a", "amount", value, PH_AT_4_BARS, NULL));
+        test_flow("s", 2);
+        CHECK_OK(ph_graph_drive(g, 2, "a", "whole", i % 2 ? "kick" : "2 * kick", NULL));
+    }
+    test_flow("s", 10);
+    ph_graph_destroy(&g);
+    int count = test_seen_count;
+    CHECK_INT(count, <, 1 << 12);
+    memcpy(live, test_seen, (size_t) count * sizeof *live);
+    test_seen_count = 0;
+    err = ph_replay(journal, &(struct ph_replay_params){ .nodes = test_nodes }, &fault);
+    if (err != PH_OK) TEST_FAIL("%s", fault.message);
+    CHECK_INT(test_seen_count, ==, count);
+    for (int i = 0; i < count; i++)
+        if (live[i].value != test_seen[i].value)
+            TEST_FAIL("frame %llu: %g, then %g", (unsigned long long) live[i].id,
+                      (double) live[i].value, (double) test_seen[i].value);
+    unlink(journal);
+}
+
 TEST(an_edit_of_the_text_wins_over_a_change_that_waits)
 {
     struct ph_graph *g = make(BASE, PH_STEPPED, 0);
