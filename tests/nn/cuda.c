@@ -237,7 +237,7 @@ static void spoil_infinity(struct rig *r)
 }
 
 #define BOTH(name, cases, bound, spoil)                                                        \
-    TEST_LIMIT(name##_on_the_host, 240)                                                        \
+    TEST_LIMIT(name##_on_the_host, 600)                                                        \
     {                                                                                          \
         check_cases("cudahost", cases, bound, spoil);                                          \
     }                                                                                          \

@@ -522,12 +522,12 @@ static void check_seeds(int seeds, enum ph_precision precision, double bound)
     ph_device_unref(&d);
 }
 
-TEST_LIMIT(random_graphs_are_what_their_steps_are_one_by_one, 240)
+TEST_LIMIT(random_graphs_are_what_their_steps_are_one_by_one, 700)
 {
     check_seeds(60, PH_PRECISION_F32, 1e-3);
 }
 
-TEST_LIMIT(random_graphs_in_bf16_are_close, 240)
+TEST_LIMIT(random_graphs_in_bf16_are_close, 700)
 {
     check_seeds(60, PH_PRECISION_BF16, 0.05);
 }
