@@ -61,7 +61,7 @@ struct ph_diffuser_settings {
     enum ph_painting painting;
     bool from_picture; // paint over the picture given to ph_diffuser_paint; else from noise
 
-    const struct ph_prompt *prompts; // 1 .. 16
+    const struct ph_prompt *prompts; // 1 .. 64
     int prompt_count;
     const char *negative;        // NULL = ""
     bool blend_linear;           // of prompts; else along the sphere
@@ -97,6 +97,9 @@ struct ph_diffuser_settings {
 
     const struct ph_style *styles; // up to 8
     int style_count;
+
+    // The two seeds whose noises span the circle of ph_steering; 0 0 = 1001 1002.
+    uint64_t circle[2];
 };
 // What a live stream starts from: 512x512, stream, one step, no guidance.
 PH_API void ph_diffuser_defaults(struct ph_diffuser_settings *s);
@@ -109,6 +112,44 @@ PH_API ph_err ph_diffuser_set(struct ph_diffuser *d, const struct ph_diffuser_se
 // Waits until the last set could land with the next picture; its error when preparing failed (the
 // settings before stay). For rendering, where the same call must give the same picture. thread: any
 PH_API ph_err ph_diffuser_settle(struct ph_diffuser *d, struct ph_fault *fault);
+
+// --- numbers that need nothing prepared, such as music drives: they hold from the next picture on
+enum ph_prompt_walk {
+    PH_WALK_WEIGHTS,  // prompts are mixed as their weights say
+    PH_WALK_POSITION, // they lie on a ring; the picture stands at `position`
+    PH_WALK_NOTES     // each is a note's, and pulls as strongly as it sounds
+};
+
+struct ph_steering {
+    // The circular latent walk. The stream goes on, whatever changes: pictures in flight get the
+    // difference of the noises at once. With N_seed the noise of the seeds, A and B those of
+    // `circle`, for what a picture starts from (noise between its steps stays N_seed's):
+    //     noise = sqrt(1 - radius^2) N_seed + radius (cos(2 pi angle) A + sin(2 pi angle) B)
+    float radius; // 0 .. 1; 0 = N_seed alone
+    double angle; // turns, any number
+    // That many is added to every seed; a fraction lies between two, on the sphere. The numbers are
+    // a ring of PH_VARIATIONS.
+    double variation;
+
+    enum ph_prompt_walk walk;
+    double position;  // turns round the ring of prompts: 0 = the first, 1 = it again
+    float reach;      // of notes: how much of the picture is theirs at most, 0 .. 1
+    float chroma[12]; // C first, 0 .. 1; ph_walk_notes says what they weigh
+
+    // As in ph_diffuser_settings, which from the first ph_diffuser_steer on are not read.
+    float similar;
+    int similar_max;
+    float smooth, latent_feedback, picture_feedback;
+};
+#define PH_VARIATIONS 100
+
+// Before the next picture. Mixes noise and embeddings when it is painted, where they have moved;
+// never waits. PH_EINVAL: a number is out of its range, and nothing has changed.
+//                                                                              thread: painting
+PH_API ph_err ph_diffuser_steer(struct ph_diffuser *d, const struct ph_steering *s,
+                                struct ph_fault *fault);
+// The side of the pictures that the model was trained with.                       thread: any
+PH_API int ph_diffuser_native_px(const struct ph_diffuser *d);
 
 struct ph_painted {
     uint64_t landed; // how many ph_diffuser_set had landed when this was painted

@@ -31,6 +31,7 @@ enum ph_param_flags {
     PH_PARAM_SETUP = 2,  // a change rebuilds the node (a path, a device)
     PH_PARAM_PATH = 4,   // names a file, device or URL: never accepted from a network client
     PH_PARAM_SECRET = 8, // not echoed
+    PH_PARAM_RING = 16,  // max is min again: a drive beyond either comes in at the other end
 };
 
 struct ph_param {

@@ -170,7 +170,9 @@ static int last_name(const struct ph_param *p)
 // As the parameter can take it; false when it cannot.
 static bool fit(const struct ph_param *p, double x, union ph_value *v)
 {
-    if (isnan(x)) return false;
+    if (isnan(x) || (isinf(x) && p->flags & PH_PARAM_RING)) return false;
+    if (p->flags & PH_PARAM_RING)
+        x -= floor((x - p->min) / (p->max - p->min)) * (p->max - p->min);
     if (p->min != 0 || p->max != 0) x = clamp(x, p->min, p->max);
     *v = (union ph_value){ 0 };
     switch (p->type) {

@@ -264,6 +264,24 @@ TEST(a_new_seed_reaches_all_slots_at_once)
     want_sources(b, 1, 1e-4);
 }
 
+TEST(noise_that_shifts_moves_the_slots_in_use_as_a_new_seed_does)
+{
+    struct ph_sampler *s = lcm(3, 0, 16, 32);
+    struct ph_batch_params par = { 3, s->step, PH_GUIDANCE_SELF, 1.4f, 1, false };
+    struct ph_batch *x = running(&par, 7), *y = running(&par, 7);
+    float noise[SLOTS * LATENT], rest[LATENT], cx[LATENT], cy[LATENT];
+    values_noise(56, noise, SLOTS * LATENT);
+    memcpy(rest, y->noise + 3 * LATENT, sizeof rest);
+    ph_batch_reseed(x, noise);
+    ph_batch_shift(y, noise);
+    for (uint64_t k = 7; k < 12; k++) {
+        frame(x, k, cx), frame(y, k, cy);
+        CHECK(!memcmp(cx, cy, sizeof cx));
+        want_sources(y, 1, 1e-4);
+    }
+    CHECK(!memcmp(y->noise + 3 * LATENT, rest, sizeof rest));
+}
+
 TEST(a_change_that_is_refused_changes_nothing)
 {
     struct ph_sampler *s = lcm(4, 0, 16, 32, 45);

@@ -6,6 +6,7 @@
 #include <pthread.h>
 
 #include "models/diffuser/making.h"
+#include "models/diffuser/steer.h"
 #include "models/stream/blend.h"
 #include "models/stream/similar.h"
 
@@ -29,8 +30,10 @@ struct ph_easel {
     float *negative;          // [text]
     float *text;              // [rows, text]: rows as the model reads them, then pooled
     double timestep[2 * PH_STEPS_MAX];
-    uint8_t *rgba; // [height, width, 4]: input; and
-    uint8_t *last; // the last picture painted
+    struct ph_noise_walk walk;
+    struct ph_steering aimed; // what `to` was blended by
+    uint8_t *rgba;            // [height, width, 4]: input; and
+    uint8_t *last;            // the last picture painted
     bool has_last, has_shown;
     bool words_changed, rows_changed;
     bool fresh;       // the model remembers no picture of this stream
@@ -59,6 +62,8 @@ struct ph_diffuser {
     // The painting thread's.
     struct ph_made *now;
     struct ph_easel easel;
+    struct ph_steering steer; // as it is to be
+    bool steered;             // ph_diffuser_steer was called
     // ph_rng_normal; a test puts recorded noise in its place.
     void (*draw)(uint64_t seed, uint64_t stream, uint64_t first, int64_t n, float *out);
     bool (*on_step)(void *arg, int done, int of);

@@ -10,7 +10,8 @@
 #include "models/diffuser/text.h"
 #include "models/stream/batch.h"
 
-#define PH_PROMPTS_MAX 16
+#define PH_PROMPTS_MAX 64
+#define PH_SEEDS_MAX   16
 #define PH_STYLES_MAX  8
 
 // A plan and what it was made for; counted.

@@ -12,13 +12,14 @@
 enum { FILTER_DRAWS = 1 << 17 };
 
 // ------------------------------------------------------------------------------ the easel
-enum { FLOATS = 13 };
+enum { FLOATS = 14 };
 
 static void list_floats(struct ph_easel *e, float **list[FLOATS])
 {
-    float **const all[FLOATS] = { &e->noise, &e->latent, &e->clean,      &e->shown, &e->other,
-                                  &e->draws, &e->in,     &e->prediction, &e->text,  &e->from,
-                                  &e->to,    &e->words,  &e->negative };
+    float **const all[FLOATS] = { &e->noise,    &e->latent,    &e->clean, &e->shown,
+                                  &e->other,    &e->draws,     &e->in,    &e->prediction,
+                                  &e->text,     &e->from,      &e->to,    &e->words,
+                                  &e->negative, &e->walk.parts };
     memcpy(list, all, sizeof all);
 }
 
@@ -97,6 +98,7 @@ static ph_err size_easel(struct ph_diffuser *d, const struct ph_made *made, stru
         n->rgba = n->last = NULL;
         n->batch = NULL;
         n->similar = (struct ph_similar){ 0 };
+        n->walk = (struct ph_noise_walk){ 0 };
         n->has_last = n->has_shown = false;
     }
     if (resized || n->rows != e->rows) n->in = n->prediction = n->text = NULL;
@@ -113,24 +115,6 @@ static ph_err size_easel(struct ph_diffuser *d, const struct ph_made *made, stru
 }
 
 // ------------------------------------------------------------------------------ landing
-// Noise of all seeds, blended to the length that noise has.
-static void draw_noise(struct ph_diffuser *d, const struct ph_diffuser_settings *s,
-                       uint64_t stream, float *out)
-{
-    struct ph_easel *e = &d->easel;
-    struct ph_blend_input in[PH_PROMPTS_MAX];
-    struct ph_blend_params how = { .method = PH_BLEND_LINEAR, .keep_length = true };
-    if (s->seed_count == 1) {
-        d->draw(s->seeds[0].seed, stream, 0, e->latent_len, out);
-        return;
-    }
-    for (int k = 0; k < s->seed_count; k++) {
-        in[k] = (struct ph_blend_input){ e->draws + k * e->latent_len, s->seeds[k].weight };
-        d->draw(s->seeds[k].seed, stream, 0, e->latent_len, e->draws + k * e->latent_len);
-    }
-    ph_blend_mix(in, s->seed_count, e->latent_len, &how, out);
-}
-
 static bool same_seeds(const struct ph_diffuser_settings *a,
                        const struct ph_diffuser_settings *b)
 {
@@ -141,17 +125,13 @@ static bool same_seeds(const struct ph_diffuser_settings *a,
     return true;
 }
 
-static void land_words(struct ph_easel *e, const struct ph_made *made, bool first)
+static void land_words(struct ph_diffuser *d, const struct ph_made *made, bool first)
 {
+    struct ph_easel *e = &d->easel;
     const struct ph_diffuser_settings *s = &made->wish->s;
-    struct ph_blend_input in[PH_PROMPTS_MAX];
     size_t bytes = sizeof(float) * (size_t) e->text_len;
-    for (int i = 0; i < s->prompt_count; i++)
-        in[i] = (struct ph_blend_input){ made->prompt[i]->data, s->prompts[i].weight };
-    struct ph_blend_params how = { .method =
-                                       s->blend_linear ? PH_BLEND_LINEAR : PH_BLEND_SLERP };
     float *wished = e->text; // rows are written anew before the next run
-    ph_blend_mix(in, s->prompt_count, e->text_len, &how, wished);
+    ph_steer_aim(d, made, &e->aimed, wished);
     bool other = memcmp(wished, e->to, bytes) != 0;
     if (first || other) memcpy(e->to, wished, bytes);
     memcpy(e->negative, made->negative->data, bytes);
@@ -164,20 +144,6 @@ static void land_words(struct ph_easel *e, const struct ph_made *made, bool firs
         ph_transition_begin(&e->transition, s->transition, PH_EASE_IN_OUT, s->blend_linear);
         e->in_transition = true;
     }
-}
-
-static void land_filter(struct ph_diffuser *d, const struct ph_made *made)
-{
-    struct ph_easel *e = &d->easel;
-    const struct ph_diffuser_settings *s = &made->wish->s;
-    int slots = ph_made_slots(made);
-    // A control picture may move over a still one.
-    e->filters = s->similar > 0 && s->from_picture && !d->maker.folder->control;
-    struct ph_similar_params params = { .threshold = (double) s->similar,
-                                        .max_skip = s->similar_max ? s->similar_max : -1,
-                                        .drain = slots - 1 };
-    ph_similar_set(&e->similar, &params);
-    ph_similar_reset(&e->similar); // a change that the picture does not show
 }
 
 static ph_err write_rare(struct ph_diffuser *d, const struct ph_made *made)
@@ -224,10 +190,12 @@ static ph_err land(struct ph_diffuser *d, struct ph_made *made, struct ph_fault 
         e->fresh = true;
     PH_TRY(write_rare(d, made)); // cannot fail: sizes are those of the plan
     for (int i = 0; seeds && i < PH_STEPS_MAX; i++)
-        draw_noise(d, s, (uint64_t) i, e->noise + i * e->latent_len);
+        ph_steer_draw(d, s, 0, (uint64_t) i, e->noise + i * e->latent_len);
     if (stream && (seeds || anew)) ph_batch_reseed(e->batch, e->noise);
-    land_words(e, made, first);
-    land_filter(d, made);
+    ph_steer_land(d, made, seeds);
+    land_words(d, made, first);
+    ph_steer_filter(d, made);
+    ph_similar_reset(&e->similar); // a change that the picture does not show
     e->rows_changed = true;
     ph_made_unref(&d->now);
     d->now = made;
@@ -341,9 +309,8 @@ fail:
 static ph_err decode(struct ph_diffuser *d, const float *clean, struct ph_painted *painted)
 {
     struct ph_easel *e = &d->easel;
-    const struct ph_diffuser_settings *s = &d->now->wish->s;
     struct ph_plan *plan = d->now->decode->plan;
-    ph_latent_smooth(e->shown, clean, e->has_shown ? s->smooth : 0, e->latent_len);
+    ph_latent_smooth(e->shown, clean, e->has_shown ? d->steer.smooth : 0, e->latent_len);
     e->has_shown = true;
     struct ph_tensor rgba = rgba_of(e, e->last), latent = vector_of(e->shown, e->latent_len);
     ph_err ret;
@@ -496,7 +463,7 @@ static ph_err paint_whole(struct ph_diffuser *d, struct ph_painted *painted)
             ph_mix_of(e->in + r * len, len, { step->input, x });
         PH_TRY(predict(d, painted));
         if (step->next_noise != 0)
-            draw_noise(d, &made->wish->s, PH_STEP_NOISE + (uint64_t) i, noise);
+            ph_steer_draw_here(d, PH_STEP_NOISE + (uint64_t) i, m, noise);
         ph_sampler_advance(step, x, guided(e, made->wish, m), noise, before, len, before, x);
         if (d->on_step && d->on_step(d->on_step_arg, i + 1 - s->first, s->count - s->first))
             return PH_ESTOPPED;
@@ -521,11 +488,10 @@ static ph_err prepare_input(struct ph_diffuser *d, const struct ph_picture *in,
                             struct ph_painted *painted, struct ph_fault *fault)
 {
     struct ph_easel *e = &d->easel;
-    const struct ph_diffuser_settings *s = &d->now->wish->s;
+    const struct ph_steering *s = &d->steer;
     ph_err ret;
     PH_TRY(check_picture(e, "in", in, fault));
     take(e, in, e->rgba);
-    if (e->in_transition) ph_similar_reset(&e->similar);
     if (is_similar(d)) {
         painted->skipped = true;
         return PH_OK;
@@ -569,6 +535,7 @@ ph_err ph_diffuser_paint(struct ph_diffuser *d, const struct ph_picture *in,
     painted->rows = d->now->rows;
     PH_TRY(check_picture(e, "out", out, fault));
     if (d->maker.folder->control) PH_TRY(check_picture(e, "control", control, fault));
+    PH_TRY(ph_steer_move(d));
     if (d->now->encode) PH_TRY(prepare_input(d, in, painted, fault));
     e->painted++;
     if (!painted->skipped) {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REMEMBERED = 32 };
+enum { REMEMBERED = 96 };
 
 struct ph_text {
     const struct ph_folder *folder;

@@ -26,7 +26,7 @@ int64_t ph_text_size(const struct ph_text *t); // floats of an embedding
 // The adapters that text encoders run with from now on; count 0 = none.            thread: one
 ph_err ph_text_adapt(struct ph_text *t, const struct ph_adapter *adapters, int count,
                      uint64_t key, struct ph_fault *fault);
-// The last 32 texts cost nothing.                                                   thread: one
+// The last 96 texts cost nothing.                                                   thread: one
 ph_err ph_text_embed(struct ph_text *t, const char *text, struct ph_embedding **out,
                      struct ph_fault *fault);
 // The embedding of no text at all: zeros.                                           thread: any

@@ -63,7 +63,7 @@ static ph_err check_numbers(const struct ph_diffuser_settings *s, struct ph_faul
         { "memory", s->memory, 0, 4 },
         { "memory_interval", s->memory_interval, 0, 1000 },
         { "prompts", s->prompt_count, 1, PH_PROMPTS_MAX },
-        { "seeds", s->seed_count, 0, PH_PROMPTS_MAX },
+        { "seeds", s->seed_count, 0, PH_SEEDS_MAX },
         { "styles", s->style_count, 0, PH_STYLES_MAX },
     };
     ph_err ret = check_size(fault, "width", s->width);
@@ -102,6 +102,10 @@ static ph_err check_lists(const struct ph_diffuser_settings *s, struct ph_fault 
         if (!isfinite(s->seeds[i].weight) || s->seeds[i].weight < 0)
             return ph_fail(fault, PH_EINVAL, "seeds", "a weight is %g, expected 0 or more",
                            (double) s->seeds[i].weight);
+    if (s->circle[0] == s->circle[1] && s->circle[0])
+        return ph_fail(fault, PH_EINVAL, "circle",
+                       "circle is two different seeds, not %llu twice",
+                       (unsigned long long) s->circle[0]);
     for (int i = 0; i < s->style_count; i++)
         if (!s->styles[i].path || !(fabsf(s->styles[i].scale) <= 10))
             return ph_fail(fault, PH_EINVAL, "styles", "a scale is %g, expected -10 to 10",
@@ -159,6 +163,7 @@ static bool own(struct ph_wish *w)
         s->seeds = &first;
         s->seed_count = 1;
     }
+    if (!s->circle[0] && !s->circle[1]) s->circle[0] = 1001, s->circle[1] = 1002;
     struct ph_prompt *prompts = copy_list(w, s->prompts, s->prompt_count, sizeof *prompts);
     struct ph_style *styles = copy_list(w, s->styles, s->style_count, sizeof *styles);
     struct ph_seed *seeds = copy_list(w, s->seeds, s->seed_count, sizeof *seeds);

@@ -136,7 +136,7 @@ void ph_batch_empty(struct ph_batch *b)
     b->filled = false;
 }
 
-void ph_batch_reseed(struct ph_batch *b, const float *noise)
+static void renoise(struct ph_batch *b, const float *noise, int rows)
 {
     for (int i = 1; b->filled && i < b->slots; i++) {
         float *n = row(b->noise, b, i), *x = row(b->x, b, i), *s = row(b->stock, b, i);
@@ -145,7 +145,17 @@ void ph_batch_reseed(struct ph_batch *b, const float *noise)
         ph_mix_of(x, b->len, { 1, x }, { level, fresh }, { -level, n });
         ph_mix_of(s, b->len, { 1, s }, { 1, fresh }, { -1, n });
     }
-    memcpy(b->noise, noise, (size_t) b->capacity * (size_t) b->len * sizeof *noise);
+    memcpy(b->noise, noise, (size_t) rows * (size_t) b->len * sizeof *noise);
+}
+
+void ph_batch_reseed(struct ph_batch *b, const float *noise)
+{
+    renoise(b, noise, b->capacity);
+}
+
+void ph_batch_shift(struct ph_batch *b, const float *noise)
+{
+    renoise(b, noise, b->slots);
 }
 
 // ------------------------------------------------------------------------- live change of steps

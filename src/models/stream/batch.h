@@ -122,6 +122,9 @@ ph_err ph_batch_set(struct ph_batch *b, const struct ph_batch_params *params,
 // New noise [capacity, len]. Frames in flight get it at once: X += noise_i (new - old), S += new -
 // old; so a seed is visible in the next picture and the identity holds on.
 void ph_batch_reseed(struct ph_batch *b, const float *noise);
+// The same for the slots in use alone, [slots, len]; the others keep what they have: noise that
+// moves a little with every picture.
+void ph_batch_shift(struct ph_batch *b, const float *noise);
 
 // What was in flight is forgotten; the next frame fills all slots.
 void ph_batch_empty(struct ph_batch *b);

@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { IN, CONTROL };
-#define SIZE_ALONE 512 // a side, when no picture comes in
+enum { IN = DIFFUSION_IN, CONTROL = DIFFUSION_CONTROL };
 
 static const char *const precisions[] = { "auto", "f32", "bf16", "int8", "q4", NULL };
 
@@ -82,7 +81,8 @@ static ph_err diffusion_apply(struct ph_node *n)
 {
     struct diffusion *p = ph_priv(n);
     ph_node_set_fps(n, (double) p->fps);
-    p->changed = true; // wished with the next picture, whose size is known then
+    if (ph_diffusion_needs_wish(p))
+        p->changed = true; // wished with the next picture, whose size is known then
     return PH_OK;
 }
 
@@ -96,8 +96,9 @@ static int whole_eights(int side)
 
 static struct ph_size size_for(const struct diffusion *p, const struct ph_frame *in)
 {
+    int native = whole_eights(ph_diffuser_native_px(p->diffuser));
     if (p->size.width || p->size.height) return p->size;
-    if (!in) return (struct ph_size){ SIZE_ALONE, SIZE_ALONE };
+    if (!in || p->sized_by) return (struct ph_size){ native, native };
     return (struct ph_size){ whole_eights(in->picture.width),
                              whole_eights(in->picture.height) };
 }
@@ -220,6 +221,7 @@ static ph_err paint(struct ph_node *n, struct work *w)
         ph_node_drop(n);
         return ret;
     }
+    PH_TRY(ph_diffusion_steer(n, w->in ? w->in->pts_ns : ph_node_tick(n).pts_ns, &w->fault));
     do PH_TRY(paint_once(n, w));
     while (ret == PH_MORE);
     ph_diffusion_landed(n, &w->painted);
@@ -266,6 +268,7 @@ static ph_err diffusion_cut(struct ph_node *n, const struct ph_cut *cut)
         p->fade_done = 0;
     }
     ph_diffuser_cut(p->diffuser);
+    if (cut->hard) p->spun = 0;
     return PH_OK;
 }
 
@@ -289,7 +292,16 @@ static const struct ph_param params[] = {
     PH_FLOAT(struct diffusion, control_scale, 0, 2, .def = "1", .help = "how much the ControlNet steers"),
     PH_INT(struct diffusion, memory, 0, 4, .unit = "pictures", .help = "how many earlier pictures attention looks back at"),
     PH_STRING(struct diffusion, style, .max = 4096, .help = "LoRAs of the styles' folder with scales: \"lineart:0.8, ink:0.5\""),
-    PH_SIZE(struct diffusion, size, 0, 4096, .def = "0x0", .unit = "px", .help = "of the painting, sides in eights; 0x0 = the input's, 512x512 without one"),
+    PH_ENUM(struct diffusion, walk, PH_NAMES("weights", "position", "notes"), .help = "how several prompts are mixed: by their weights, by where position stands on the ring of them, or by the notes that sound"),
+    PH_FLOAT(struct diffusion, position, 0, 1, .flags = PH_PARAM_RING, .unit = "turns", .help = "where on the ring of prompts: 0 = the first, 1 = it again; of walk=position"),
+    PH_FLOAT(struct diffusion, reach, 0, 1, .def = "0.8", .help = "how far notes pull the picture away from its base; of walk=notes"),
+    PH_FLOAT(struct diffusion, radius, 0, 1, .help = "of the circle that the noise walks on, around the seed's own; 0 = it stands still"),
+    PH_FLOAT(struct diffusion, angle, 0, 1, .flags = PH_PARAM_RING, .unit = "turns", .help = "where on that circle"),
+    PH_FLOAT(struct diffusion, spin, -8, 8, .unit = "turns/s", .help = "how quickly it goes round by itself, from where angle is"),
+    PH_STRING(struct diffusion, circle, .max = 60, .help = "two seeds, those of the circle at 0 and at a quarter: \"40 41\""),
+    PH_FLOAT(struct diffusion, variation, 0, 100, .flags = PH_PARAM_RING, .help = "that many is added to every seed; fractions lie between two"),
+    PH_SIZE(struct diffusion, size, 0, 4096, .def = "0x0", .unit = "px", .help = "of the painting, sides in eights; 0x0 = what sized_by says"),
+    PH_ENUM(struct diffusion, sized_by, PH_NAMES("input", "model"), .help = "what size 0x0 means: the input's, or the one that the model was trained with, as always without an input"),
     PH_ENUM(struct diffusion, fit, PH_FIT_NAMES, .def = "cover", .help = "what to do when the input has another shape"),
     PH_ENUM(struct diffusion, painting, PH_NAMES("stream", "whole"), .help = "stream: steps of consecutive pictures run together; whole: each picture is finished before the next"),
     PH_ENUM(struct diffusion, sampler, ph_diffusion_samplers, .help = "auto: lcm in a stream, else what the model came with"),
@@ -312,10 +324,13 @@ const struct ph_node_info ph_node_diffusion = {
     .name = "diffusion",
     .group = "model",
     .help = "paints over the picture that comes in, or from words alone",
-    .in = PH_PORTS({ "in", PH_PICTURE, PH_PORT_OPTIONAL,
-                     .help = "rgba pictures to paint over; unconnected: from words alone" },
-                   { "control", PH_PICTURE, PH_PORT_HOLD | PH_PORT_OPTIONAL,
-                     .help = "what a ControlNet goes by; unconnected: the picture itself" }),
+    .in =
+        PH_PORTS({ "in", PH_PICTURE, PH_PORT_OPTIONAL,
+                   .help = "rgba pictures to paint over; unconnected: from words alone" },
+                 { "control", PH_PICTURE, PH_PORT_HOLD | PH_PORT_OPTIONAL,
+                   .help = "what a ControlNet goes by; unconnected: the picture itself" },
+                 { "notes", PH_SIGNALS, PH_PORT_HOLD | PH_PORT_OPTIONAL,
+                   .help = "signals chroma_c to chroma_b, such as listen's, for walk=notes" }),
     .out = PH_PORTS({ "out", PH_PICTURE, .help = "rgba pictures" }),
     .params = params,
     .priv_size = sizeof(struct diffusion),

@@ -10,6 +10,7 @@
 #include "nodes/model/lists.h"
 
 #include <stdio.h>
+#include <string.h>
 
 const char *const ph_diffusion_samplers[] = { "auto", "lcm", "euler",    "euler_a",
                                               "ddim", "tcd", "dpmpp_2m", NULL };
@@ -24,6 +25,7 @@ static ph_err read_lists(const struct diffusion *p, void *tree, struct ph_diffus
     PH_TRY(ph_seeds_parse(tree, p->seed, &s->seeds, &s->seed_count, fault));
     PH_TRY(ph_styles_parse(tree, p->style, *p->styles ? p->styles : NULL, &s->styles,
                            &s->style_count, fault));
+    PH_TRY(ph_circle_parse(p->circle, s->circle, fault));
     PH_TRY(ph_index_parse(tree, p->index, &s->index, &places, fault));
     s->steps = s->index ? places : (int) p->steps;
 fail:
@@ -43,11 +45,6 @@ static void read_numbers(const struct diffusion *p, struct ph_diffuser_settings 
     s->guidance = ph_diffusion_guidances[p->guidance];
     s->guidance_scale = p->guidance_scale;
     s->delta = p->delta;
-    s->similar = p->similar;
-    s->similar_max = (int) p->similar_max;
-    s->smooth = p->smooth;
-    s->latent_feedback = p->latent_feedback;
-    s->picture_feedback = p->picture_feedback;
     s->control_scale = p->control_scale;
     s->memory = (int) p->memory;
 }
@@ -74,6 +71,71 @@ static ph_err make_wish(const struct diffusion *p, struct ph_size size, bool ove
     w->s.from_picture = over;
     return read_lists(p, w, &w->s, fault);
 }
+
+// --- what was said
+
+static struct diffusion_texts texts_of(const struct diffusion *p)
+{
+    return (struct diffusion_texts){ p->prompt, p->negative, p->seed,
+                                     p->style,  p->index,    p->circle };
+}
+
+static struct diffusion_numbers numbers_of(const struct diffusion *p)
+{
+    return (struct diffusion_numbers){ .transition = p->transition,
+                                       .steps = p->steps,
+                                       .table = p->table,
+                                       .memory = p->memory,
+                                       .blend = p->blend,
+                                       .sampler = p->sampler,
+                                       .guidance = p->guidance,
+                                       .painting = p->painting,
+                                       .strength = p->strength,
+                                       .eta = p->eta,
+                                       .guidance_scale = p->guidance_scale,
+                                       .delta = p->delta,
+                                       .control_scale = p->control_scale };
+}
+
+static bool same_texts(const struct diffusion_texts *a, const struct diffusion_texts *b)
+{
+    return !strcmp(a->prompt, b->prompt) && !strcmp(a->negative, b->negative) &&
+           !strcmp(a->seed, b->seed) && !strcmp(a->style, b->style) &&
+           !strcmp(a->index, b->index) && !strcmp(a->circle, b->circle);
+}
+
+bool ph_diffusion_needs_wish(const struct diffusion *p)
+{
+    if (!p->said) return true;
+    struct diffusion_texts texts = texts_of(p);
+    struct diffusion_numbers numbers = numbers_of(p);
+    return memcmp(&p->said->numbers, &numbers, sizeof numbers) != 0 ||
+           !same_texts(&p->said->texts, &texts);
+}
+
+static bool copy(void *tree, const char **text)
+{
+    return (*text = ph_tree_text(tree, *text, strlen(*text))) != NULL;
+}
+
+// Without memory for it, the next change is wished again, whatever it is.
+static void remember(struct diffusion *p)
+{
+    struct diffusion_said *s = ph_new(NULL, struct diffusion_said, 1);
+    ph_tree_free(p->said);
+    p->said = s;
+    if (!s) return;
+    s->texts = texts_of(p);
+    s->numbers = numbers_of(p);
+    struct diffusion_texts *t = &s->texts;
+    if (copy(s, &t->prompt) && copy(s, &t->negative) && copy(s, &t->seed) &&
+        copy(s, &t->style) && copy(s, &t->index) && copy(s, &t->circle))
+        return;
+    ph_tree_free(s);
+    p->said = NULL;
+}
+
+// --- wishing
 
 static void trouble(struct ph_node *n, uint64_t number, const struct ph_fault *fault)
 {
@@ -106,6 +168,7 @@ void ph_diffusion_wish(struct ph_node *n, struct ph_size size, bool over)
     struct ph_fault fault = { 0 };
     uint64_t number = ++p->wished;
     p->changed = false;
+    remember(p);
     p->wished_size = size;
     p->wished_over = over;
     ph_err ret = make_wish(p, size, over, &w, &fault);
@@ -197,6 +260,8 @@ void ph_diffusion_landed(struct ph_node *n, const struct ph_painted *painted)
 
 void ph_diffusion_forget(struct diffusion *p)
 {
+    ph_tree_free(p->said);
+    p->said = NULL;
     while (p->first) {
         struct diffusion_wish *w = p->first;
         p->first = w->next;

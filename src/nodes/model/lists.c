@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST 16 // texts or seeds; styles are fewer
+#define MOST_TEXTS 64
+#define MOST_SEEDS 16
 
 static ph_err no_memory(struct ph_fault *fault)
 {
@@ -66,15 +67,15 @@ static ph_err check_sum(const char *field, float sum, struct ph_fault *fault)
 ph_err ph_prompts_parse(void *tree, const char *text, const struct ph_prompt **out, int *count,
                         struct ph_fault *fault)
 {
-    struct ph_prompt *list = ph_new(tree, struct ph_prompt, MOST);
+    struct ph_prompt *list = ph_new(tree, struct ph_prompt, MOST_TEXTS);
     char *copy = ph_tree_text(tree, text, strlen(text)), *at = copy, *part;
     float sum = 0;
     *count = 0;
     if (!list || !copy) return no_memory(fault);
     while ((part = next_part(&at, '|'))) {
         if (!*part && (at || *count)) continue;
-        if (*count == MOST)
-            return ph_fail(fault, PH_EINVAL, "prompt", "prompt has over %d texts", MOST);
+        if (*count == MOST_TEXTS)
+            return ph_fail(fault, PH_EINVAL, "prompt", "prompt has over %d texts", MOST_TEXTS);
         float weight = take_weight(part);
         if (weight < 0)
             return ph_fail(fault, PH_EINVAL, "prompt",
@@ -108,15 +109,15 @@ static bool read_seed(const char *word, struct ph_seed *out)
 ph_err ph_seeds_parse(void *tree, const char *text, const struct ph_seed **out, int *count,
                       struct ph_fault *fault)
 {
-    struct ph_seed *list = ph_new(tree, struct ph_seed, MOST);
+    struct ph_seed *list = ph_new(tree, struct ph_seed, MOST_SEEDS);
     char *copy = ph_tree_text(tree, text, strlen(text)), *at = copy, *word;
     float sum = 0;
     *count = 0;
     if (!list || !copy) return no_memory(fault);
     while ((word = next_word(&at))) {
         struct ph_seed s = { .weight = take_weight(word) };
-        if (*count == MOST)
-            return ph_fail(fault, PH_EINVAL, "seed", "seed has over %d numbers", MOST);
+        if (*count == MOST_SEEDS)
+            return ph_fail(fault, PH_EINVAL, "seed", "seed has over %d numbers", MOST_SEEDS);
         if (!read_seed(word, &s) || s.weight < 0)
             return ph_fail(fault, PH_EINVAL, "seed",
                            "seed is whole numbers such as \"7\" or \"1 2:0.5\", got \"%.40s\"",
@@ -126,6 +127,23 @@ ph_err ph_seeds_parse(void *tree, const char *text, const struct ph_seed **out, 
     }
     *out = list;
     return *count ? check_sum("seed", sum, fault) : PH_OK;
+}
+
+ph_err ph_circle_parse(const char *text, uint64_t out[2], struct ph_fault *fault)
+{
+    struct ph_seed s[2] = { { 0 } };
+    char copy[64], *at = copy, *word;
+    int count = 0;
+    bool ok = strlen(text) < sizeof copy;
+    strcpy(copy, ok ? text : "");
+    while ((word = next_word(&at)))
+        if (count == 2 || !read_seed(word, &s[count++])) ok = false;
+    out[0] = s[0].seed;
+    out[1] = s[1].seed;
+    if (ok && (!count || (count == 2 && out[0] != out[1]))) return PH_OK;
+    return ph_fail(fault, PH_EINVAL, "circle",
+                   "circle is two different whole numbers such as \"40 41\", got \"%.40s\"",
+                   text);
 }
 
 ph_err ph_index_parse(void *tree, const char *text, const int **out, int *count,

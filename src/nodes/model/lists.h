@@ -13,6 +13,8 @@ ph_err ph_prompts_parse(void *tree, const char *text, const struct ph_prompt **o
 // "1 2:0.5": whole numbers, each with ":weight" behind it or 1; blanks or commas between. "" = none.
 ph_err ph_seeds_parse(void *tree, const char *text, const struct ph_seed **out, int *count,
                       struct ph_fault *fault);
+// "40 41": two seeds; "" = 0 0, which is the diffuser's own choice.
+ph_err ph_circle_parse(const char *text, uint64_t out[2], struct ph_fault *fault);
 // "0 16 32 45". "" = none.
 ph_err ph_index_parse(void *tree, const char *text, const int **out, int *count,
                       struct ph_fault *fault);
