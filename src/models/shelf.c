@@ -2,6 +2,7 @@
 #include "models/shelf.h"
 
 #include "core/json.h"
+#include "core/share.h"
 #include "core/tree.h"
 
 #include <dirent.h>
@@ -52,6 +53,16 @@ static bool shelf_at(int i, char out[PH_SHELF_PATH_MAX])
     return i < 2;
 }
 
+// The same, and last of all the folder of those that come with the program.
+static bool folder_at(int i, char out[PH_SHELF_PATH_MAX], bool *bundled)
+{
+    int own = 0;
+    while (shelf_at(own, out)) own++;
+    *bundled = i == own;
+    if (i < own) return shelf_at(i, out);
+    return i == own && ph_share_find("models", out, NULL) == PH_OK;
+}
+
 const char *ph_shelf_folder(void)
 {
     static _Thread_local char path[PH_SHELF_PATH_MAX];
@@ -78,16 +89,33 @@ static bool marks(const char *folder, const char *file)
     return join(path, folder, file) && is_file(path);
 }
 
+static bool is_pipeline(const struct ph_shelved *m)
+{
+    return m->pipeline;
+}
+
+static bool is_depth(const struct ph_shelved *m)
+{
+    return strncmp(m->class, "DepthAnything", 13) == 0;
+}
+
+// The first of a kind: PH_ENOENT when there is none. The list is sorted by name.
+static ph_err first_of(bool (*is)(const struct ph_shelved *m), char path[PH_SHELF_PATH_MAX])
+{
+    void *tree = ph_tree_alloc(NULL, 1);
+    const struct ph_shelved *list = tree ? ph_shelf_list(tree) : NULL, *best = NULL;
+    ph_err ret = list ? PH_ENOENT : PH_ENOMEM;
+    for (; list && list->name; list++)
+        if (is(list) && (!best || (best->bundled && !list->bundled))) best = list;
+    if (best && snprintf(path, PH_SHELF_PATH_MAX, "%s", best->path) > 0) ret = PH_OK;
+    ph_tree_free(tree);
+    return ret;
+}
+
 static ph_err first_pipeline(char path[PH_SHELF_PATH_MAX], struct ph_fault *fault)
 {
     char where[256];
-    void *tree = ph_tree_alloc(NULL, 1);
-    struct ph_shelved *list = tree ? ph_shelf_list(tree) : NULL;
-    ph_err ret = list ? PH_ENOENT : PH_ENOMEM;
-    for (; list && list->name && ret == PH_ENOENT; list++)
-        if (list->pipeline && snprintf(path, PH_SHELF_PATH_MAX, "%s", list->path) > 0)
-            ret = PH_OK;
-    ph_tree_free(tree);
+    ph_err ret = first_of(is_pipeline, path);
     describe_shelves(where, sizeof where);
     if (ret == PH_ENOENT)
         ph_fail(fault, ret, "model",
@@ -110,7 +138,8 @@ ph_err ph_shelf_find(const char *name, char path[PH_SHELF_PATH_MAX], struct ph_f
         if (is_folder(path)) return PH_OK;
         return ph_fail(fault, PH_ENOENT, "model", "there is no folder %.300s", name);
     }
-    for (int i = 0; shelf_at(i, folder); i++)
+    bool bundled;
+    for (int i = 0; folder_at(i, folder, &bundled); i++)
         if (join(path, folder, name) && is_folder(path)) return PH_OK;
     if (snprintf(path, PH_SHELF_PATH_MAX, "%s", name) < PH_SHELF_PATH_MAX && is_folder(path))
         return PH_OK;
@@ -126,14 +155,7 @@ ph_err ph_shelf_find_depth(const char *name, char path[PH_SHELF_PATH_MAX],
 {
     if (*name) return ph_shelf_find(name, path, fault);
     char where[256];
-    void *tree = ph_tree_alloc(NULL, 1);
-    struct ph_shelved *list = tree ? ph_shelf_list(tree) : NULL;
-    ph_err ret = list ? PH_ENOENT : PH_ENOMEM;
-    for (; list && list->name && ret == PH_ENOENT; list++)
-        if (strncmp(list->class, "DepthAnything", 13) == 0 &&
-            snprintf(path, PH_SHELF_PATH_MAX, "%s", list->path) > 0)
-            ret = PH_OK;
-    ph_tree_free(tree);
+    ph_err ret = first_of(is_depth, path);
     describe_shelves(where, sizeof where);
     if (ret == PH_ENOENT)
         ph_fail(
@@ -157,7 +179,8 @@ bool ph_shelf_has(const char *name)
 {
     char folder[PH_SHELF_PATH_MAX], path[PH_SHELF_PATH_MAX];
     if (!*name || *name == '.' || leads_out(name)) return false;
-    for (int i = 0; shelf_at(i, folder); i++)
+    bool bundled;
+    for (int i = 0; folder_at(i, folder, &bundled); i++)
         if (join(path, folder, name) &&
             (marks(path, "model_index.json") || marks(path, "config.json")))
             return true;
@@ -235,6 +258,7 @@ struct listing {
     void *tree;
     struct ph_shelved *list;
     int count;
+    bool bundled; // of the folder that is looked into
     bool failed;
 };
 
@@ -243,6 +267,7 @@ static void add(struct listing *l, const char *name, const char *path, bool pipe
     for (int i = 0; i < l->count; i++)
         if (!strcmp(l->list[i].name, name)) return; // an earlier shelf has it
     struct ph_shelved m = { .pipeline = pipeline,
+                            .bundled = l->bundled,
                             .name = ph_tree_text(l->tree, name, strlen(name)),
                             .path = ph_tree_text(l->tree, path, strlen(path)),
                             .class = class_in(l->tree, path,
@@ -280,7 +305,7 @@ struct ph_shelved *ph_shelf_list(void *tree)
 {
     char folder[PH_SHELF_PATH_MAX];
     struct listing l = { .tree = tree };
-    for (int i = 0; shelf_at(i, folder); i++) look(&l, folder, "", 0);
+    for (int i = 0; folder_at(i, folder, &l.bundled); i++) look(&l, folder, "", 0);
     if (l.count) qsort(l.list, (size_t) l.count, sizeof *l.list, by_name);
     l.failed = !ph_append(tree, l.list, l.count, (struct ph_shelved){ 0 }) || l.failed;
     return l.failed ? NULL : l.list;

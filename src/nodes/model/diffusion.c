@@ -268,7 +268,7 @@ static ph_err diffusion_cut(struct ph_node *n, const struct ph_cut *cut)
         p->fade_done = 0;
     }
     ph_diffuser_cut(p->diffuser);
-    if (cut->hard) p->spun = 0;
+    if (cut->hard) p->spun = 0, p->spins = false;
     return PH_OK;
 }
 
