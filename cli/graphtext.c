@@ -6,6 +6,7 @@
 #include "core/nearest.h"
 #include "core/tree.h"
 #include "graph/text.h"
+#include "models/shelf.h"
 #include "room/edit.h"
 
 #include <phosphene/room.h>
@@ -437,6 +438,48 @@ int cli_graph_param(struct cli_graph *graph, const char *assignment)
     struct ph_ast *ast = NULL;
     int status = parse(graph, &ast);
     if (!status) status = set_param(ast, assignment);
+    if (!status) return store(graph, ast);
+    ph_tree_free(ast);
+    return status;
+}
+
+// A pipeline paints; a module alone, among those that nodes run, sees depth.
+static const char *user_of(const char *folder)
+{
+    char path[PH_SHELF_PATH_MAX + 32];
+    snprintf(path, sizeof path, "%s/model_index.json", folder);
+    return access(path, R_OK) == 0 ? "diffusion" : "depth";
+}
+
+static int set_model(struct ph_ast *ast, const char *model)
+{
+    char folder[PH_SHELF_PATH_MAX];
+    struct ph_fault fault = { 0 };
+    int set = 0;
+    if (ph_shelf_find(model, folder, &fault) < 0) {
+        cli_error("--model: %s", fault.message);
+        return CLI_INPUT;
+    }
+    const char *type = user_of(folder);
+    for (int i = 0; i < ast->node_count; i++) {
+        struct ph_ast_node *n = &ast->nodes[i];
+        if (strcmp(n->info->name, type) != 0) continue;
+        if (ph_ast_set(ast, n, "model", model, &fault) < 0) {
+            cli_error("--model: %s", fault.message);
+            return CLI_INPUT;
+        }
+        set++;
+    }
+    if (set) return CLI_OK;
+    cli_error("--model %s: this graph has no node %s", model, type);
+    return CLI_INPUT;
+}
+
+int cli_graph_model(struct cli_graph *graph, const char *model)
+{
+    struct ph_ast *ast = NULL;
+    int status = parse(graph, &ast);
+    if (!status) status = set_model(ast, model);
     if (!status) return store(graph, ast);
     ph_tree_free(ast);
     return status;

@@ -21,9 +21,11 @@ void cli_graph_free(struct cli_graph *graph);
 //           begins again at its end
 //   sink:   NAME.mp4|mkv|mov|webm (record), NAME.png|jpg (image), a sink node with parameters
 //   param:  node.param=value
+//   model:  folder or name of a model, for every node that paints or, if it is one, sees depth
 int cli_graph_source(struct cli_graph *graph, const char *input, bool loop);
 int cli_graph_sink(struct cli_graph *graph, const char *output, bool overwrite);
 int cli_graph_param(struct cli_graph *graph, const char *assignment);
+int cli_graph_model(struct cli_graph *graph, const char *model);
 // A graph that leads nowhere does nothing: says so and returns the exit status.
 int cli_graph_check_sinks(const struct cli_graph *graph);
 

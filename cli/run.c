@@ -53,6 +53,8 @@ static int prepare_graph(const struct cli_args *args, struct cli_graph *graph)
         status = cli_graph_source(graph, cli_text(args, "input"), false);
     if (!status && cli_given(args, "output"))
         status = cli_graph_sink(graph, cli_text(args, "output"), cli_flag(args, "overwrite"));
+    if (!status && cli_given(args, "model"))
+        status = cli_graph_model(graph, cli_text(args, "model"));
     const struct cli_value *params = cli_value(args, "param");
     for (int i = 0; i < params->count && !status; i++)
         status = cli_graph_param(graph, params->many[i]);
@@ -206,6 +208,7 @@ static const struct cli_option options[] = {
     { "input", 'i', "FILE", .help = "replaces the graph's source: a file, a URL, /dev/video0, or a source node with parameters", .group = "Graph", .words = CLI_FILE, .flags = CLI_NO_ENV },
     { "output", 'o', "FILE", .help = "replaces its sink: .mp4 .mkv .mov .webm (record), .png .jpg (image), .ply .glb (export), or a sink node", .group = "Graph", .words = CLI_FILE, .flags = CLI_NO_ENV },
     { "overwrite", 'y', .help = "-o may replace a film of that name", .group = "Graph", .flags = CLI_NO_ENV },
+    { "model", 0, "DIR", .help = "a model's folder, or a name of `phosphene models list`", .group = "Graph", .words = CLI_DIR, .flags = CLI_NO_ENV },
     { "param", 'p', "NODE.PARAM=VALUE", .help = "sets a parameter", .group = "Graph", .words = CLI_PARAM, .flags = CLI_MANY | CLI_NO_ENV },
     { "seed", 0, "N", .help = "what random numbers start from [1]", .group = "Graph", .type = CLI_INT, .min = 0, .max = 9007199254740992.0 },
     { "explain", 0, .help = "print lanes, links, memory and transfers, and run nothing", .group = "Graph", .flags = CLI_NO_ENV },

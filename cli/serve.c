@@ -5,6 +5,7 @@
 #include "graphtext.h"
 
 #include "core/buf.h"
+#include "core/share.h"
 
 #include <phosphene/room.h>
 
@@ -118,6 +119,8 @@ static int make_room(const struct cli_args *args, struct ph_rooms *rooms, const 
     const char *input = first ? cli_text(args, "input") : NULL;
     int status = load_graph(args, word, &graph);
     if (!status && input) status = cli_graph_source(&graph, input, true);
+    if (!status && first && cli_given(args, "model"))
+        status = cli_graph_model(&graph, cli_text(args, "model"));
     const struct cli_value *params = cli_value(args, "param");
     for (int i = 0; first && i < params->count && !status; i++)
         status = cli_graph_param(&graph, params->many[i]);
@@ -248,6 +251,16 @@ static int serve_word(const struct cli_args *args, const char *word)
     return status;
 }
 
+// What opens when nothing was asked for: a model's pictures where there is a model for it.
+static const char *default_preset(const struct cli_args *args)
+{
+    char path[PH_SHARE_PATH_MAX];
+    if (cli_given(args, "input")) return "demo";
+    if (cli_given(args, "model")) return "spark";
+    return ph_share_find("models/spark/model_index.json", path, NULL) == PH_OK ? "spark"
+                                                                               : "demo";
+}
+
 // `serve clip.mp4` is `serve --input clip.mp4`
 static int run_serve(struct cli_args *args)
 {
@@ -256,6 +269,7 @@ static int run_serve(struct cli_args *args)
     if (word && is_input(word) && !is_preset(word)) {
         for (int i = 0; i < args->option_count; i++)
             if (!strcmp(args->options[i]->name, "input")) args->values[i].text = word;
+        if (!preset) preset = "demo";
         word = NULL;
     }
     if (word && cli_given(args, "preset") && strcmp(preset, word)) {
@@ -263,14 +277,15 @@ static int run_serve(struct cli_args *args)
         return CLI_USAGE;
     }
     cli_catch_signals();
-    return serve_word(args, word ? word : preset ? preset : "demo");
+    return serve_word(args, word ? word : preset ? preset : default_preset(args));
 }
 
 // clang-format off
 static const struct cli_option options[] = {
     { "input", 'i', "SOURCE", .help = "what to look at: a file, a URL, /dev/video0, or a source node with parameters", .group = "Room", .words = CLI_FILE },
-    { "preset", 0, "NAME", .help = "which shipped graph [demo]", .group = "Room", .words = CLI_PRESET },
+    { "preset", 0, "NAME", .help = "which shipped graph [spark, or demo where its model is not]", .group = "Room", .words = CLI_PRESET },
     { "param", 'p', "NODE.PARAM=VALUE", .help = "sets a parameter of the first room", .group = "Room", .words = CLI_PARAM, .flags = CLI_MANY | CLI_NO_ENV },
+    { "model", 0, "DIR", .help = "a model's folder, or a name of `phosphene models list`, for the first room; without a graph it walks through prompts", .group = "Room", .words = CLI_DIR, .flags = CLI_NO_ENV },
     { "room", 0, "NAME=GRAPH", .help = "one more room: a preset, a file or a graph text", .group = "Room", .flags = CLI_MANY | CLI_NO_ENV },
     { "allow", 0, "SOURCE", .help = "a source that viewers may switch to: [NAME=]FILE, URL or device", .group = "Room", .words = CLI_FILE, .flags = CLI_MANY },
     { "journal", 0, "FILE", .help = "write down all that goes into the first room, for phosphene replay", .group = "Room", .words = CLI_FILE, .flags = CLI_NO_ENV },
@@ -305,6 +320,7 @@ static const struct cli_option options[] = {
 // clang-format on
 static const struct cli_example examples[] = {
     { "phosphene serve", "the demo: open the URL that it prints" },
+    { "phosphene serve --model sd-turbo", "a walk through prompts by a model of yours" },
     { "phosphene serve /dev/video0", "your camera instead of the test pattern" },
     { "phosphene serve --input rtsp://camera.local/stream", "a network camera" },
     { "phosphene serve 'browser => blur radius=8 -> jpeg -> live'",

@@ -101,6 +101,64 @@ TEST(serve_without_arguments_shows_the_demo_and_how_to_stop_it)
     CHECK_NUM(took, <, STOP_LIMIT_S);
 }
 
+// A folder as the bundled model's: of one's own, with the small pipeline in it.
+static void lend_bundle(void)
+{
+    char command[4096];
+    const char *golden = getenv("PH_GOLDEN");
+    if (!golden) golden = "../shared/golden";
+    snprintf(command, sizeof command, "%s/diffusion/models/pipe_sd15_tiny/model_index.json",
+             golden);
+    if (access(command, R_OK)) TEST_SKIP("no %s", command);
+    snprintf(
+        command, sizeof command,
+        "mkdir -p '%s/models' && ln -sfn \"$(realpath '%s/diffusion/models/pipe_sd15_tiny')\" "
+        "'%s/models/spark'",
+        temp_path("share"), golden, temp_path("share"));
+    CHECK(system(command) == 0);
+    setenv("PH_SHARE", temp_path("share"), 1);
+    setenv("PH_MODELS", "/nonexistent", 1);
+}
+
+static void check_room(const struct server *s, const char *name, const char *text)
+{
+    const struct output *o = PHOSPHENE("top", s->url, "--once", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *room = parse_json(o->out);
+    CHECK_STR(ph_json_string(ph_json_get(room, "name"), ""), name);
+    CHECK_HAS(ph_json_string(ph_json_get(room, "text"), ""), text);
+}
+
+TEST_LIMIT(with_the_bundled_model_serve_opens_on_a_walk_and_without_it_on_the_demo, 300)
+{
+    struct server s = SERVE("--max-rooms", "2");
+    check_room(&s, "demo", "waveform");
+    stop_server(&s);
+    lend_bundle();
+    s = SERVE("--max-rooms", "2");
+    check_room(&s, "spark", "walk=position");
+    stop_server(&s);
+    s = SERVE("--input", "pattern"); // what was asked for comes first
+    check_room(&s, "demo", "waveform");
+    stop_server(&s);
+}
+
+TEST_LIMIT(model_is_what_paints_whatever_the_graph_says, 300)
+{
+    lend_bundle();
+    char folder[4096];
+    snprintf(folder, sizeof folder, "%s/models/spark", temp_path("share"));
+    struct server s = SERVE("--model", folder);
+    check_room(&s, "spark", "model=");
+    stop_server(&s);
+    const struct output *o = PHOSPHENE("serve", "--port", "0", "--model", "no-such-model");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "no model \"no-such-model\"");
+    o = PHOSPHENE("serve", "--port", "0", "--model", folder, "pattern => jpeg -> live");
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->err, "no node diffusion");
+}
+
 TEST(input_takes_the_place_of_the_source)
 {
     struct server s = SERVE(GRAPH, "--input", "pattern kind=noise size=64x64");

@@ -917,6 +917,78 @@ def a_prompt_that_is_typed_paints_another_picture(make):
         studio.quiet()
 
 
+def type_prompt(studio, text):
+    studio.page.fill("#knob-paint-prompt", text)
+    studio.page.key("Enter")
+    studio.page.wait("""[...document.querySelectorAll('.knob[data-state="ack"]')]
+        .some(knob => knob.contains(document.querySelector('#knob-paint-prompt')))""", 60)
+
+
+def middle(pixels):
+    """The part of the picture that has no text in it."""
+    size = len(pixels.rgba)
+    return pixels.rgba[size * 3 // 8:size * 5 // 8]
+
+
+@case
+def the_room_that_walks_through_prompts_stays_at_the_one_that_is_typed(make):
+    with make("spark", ["--model", small_model(), "-p", "paint.radius=0", "-p",
+                        "paint.device=cpu:threads=1", "-p", "paint.fps=8"]) as studio:
+        page = studio.page
+        page.open(studio.server.address)
+        studio.live(60)
+        page.click(".graph [data-node=paint]")
+        page.wait("document.querySelector('#knob-paint-prompt').value.includes('aurora')")
+        first = middle(studio.pixels())
+        studio.until(lambda p: middle(p) != first, "it does not walk", 30)
+        seen = []
+        for prompt in ("crimson flames", "ice crystals, sharp"):
+            type_prompt(studio, prompt)
+            before = [None]
+
+            def rests(pixels):
+                time.sleep(0.4)  # some pictures later
+                now, was = middle(pixels), before[0]
+                before[0] = now
+                return now == was
+
+            seen.append(middle(studio.until(rests, "it walks on", 60)))
+        check(seen[0] != seen[1], "another prompt is the same picture")
+        check(studio.server.value("paint", "prompt", "spark") == "ice crystals, sharp",
+              "the server has another prompt")
+        studio.shot("walk")
+        studio.quiet()
+
+
+@case
+def the_bundled_model_paints_in_the_colours_that_are_asked_for(make):
+    share = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../share"))
+    if not os.path.exists(os.path.join(share, "models/spark/model_index.json")):
+        raise Skip("the bundled model is not there")
+    others, os.environ["PH_SHARE"] = os.environ.get("PH_SHARE", ""), share
+    try:
+        studio = make("spark")
+    finally:
+        os.environ["PH_SHARE"] = others
+
+    def mean(pixels, channel):
+        values = middle(pixels)[channel::4]
+        return sum(values) / len(values)
+
+    with studio:
+        page = studio.page
+        page.open(studio.server.address)
+        studio.live(60)
+        page.click(".graph [data-node=paint]")
+        page.wait("document.querySelector('#knob-paint-prompt')")
+        type_prompt(studio, "crimson flames")
+        studio.until(lambda p: mean(p, 0) > 1.5 * mean(p, 2), "crimson is not red", 60)
+        type_prompt(studio, "ocean waves")
+        studio.until(lambda p: mean(p, 2) > 1.2 * mean(p, 0), "the ocean is not blue", 60)
+        studio.shot("spark")
+        studio.quiet()
+
+
 def main(flags=()):
     program, output, *names = sys.argv[1:]
     chromium = find()
