@@ -30,6 +30,7 @@ static struct ph_diffuser *open_spark(const char *precision)
     static char path[PH_SHARE_PATH_MAX];
     struct ph_fault fault = { 0 };
     struct ph_diffuser *d;
+    unsetenv("PH_SHARE"); // other tests are without
     if (ph_share_find("models/spark", path, &fault) < 0) TEST_FAIL("%s", fault.message);
     struct ph_diffuser_params params = { .model = path,
                                          .device = "cpu:threads=1",
