@@ -4,6 +4,7 @@
 #include "bench.h"
 
 #include "audio/live/score.h"
+#include "audio/tempo.h"
 #include "audio/song.h"
 #include "core/json.h"
 #include "core/together.h"
@@ -179,6 +180,16 @@ static void score(struct bench *b, const char *name, const struct times *found,
     bench_add(b, r);
 }
 
+// How likely half or double the tempo is beside the one that was found: an octave error is near at 1.
+static void weigh_octaves(struct bench *b, const char *name, const struct ph_song *s)
+{
+    if (!bench_begin(b, name)) return;
+    const struct ph_tempo_params par = { .rate_hz = s->rate_hz, .hop = s->hop };
+    struct ph_tempo_octaves o =
+        ph_tempo_octaves(s->onset_median, s->frames, s->beats.bpm, &par);
+    bench_add(b, (struct bench_result){ .value = fmax(o.half, o.twice), .unit = "octave" });
+}
+
 static void score_signal(struct bench *b, const char *dir, const char *signal)
 {
     static struct times found, truth;
@@ -199,6 +210,8 @@ static void score_signal(struct bench *b, const char *dir, const char *signal)
         score(b, name, &found, &truth, 0.07, 0);
         snprintf(name, sizeof name, "audio/%s-beats-trim5s", signal);
         score(b, name, &found, &truth, 0.07, 5);
+        snprintf(name, sizeof name, "audio/%s-octave", signal);
+        weigh_octaves(b, name, s);
         times_of(ph_json_get(root, "onsets"), &truth);
         if (s) times_of_frames(s, s->onset_frame, s->onsets, &found);
         snprintf(name, sizeof name, "audio/%s-onsets", signal);

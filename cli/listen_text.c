@@ -3,6 +3,8 @@
 #include "cli.h"
 #include "listen.h"
 
+#include "audio/tempo.h"
+
 #include "core/number.h"
 
 #include <errno.h>
@@ -99,6 +101,23 @@ void listen_warnings(struct ph_buf *out, const struct listen *l)
 }
 
 // ------------------------------------------------------------------------------ summary
+static struct ph_tempo_octaves octaves_of(const struct ph_song *s)
+{
+    const struct ph_tempo_params par = { .rate_hz = s->rate_hz, .hop = s->hop };
+    return ph_tempo_octaves(s->onset_median, s->frames, s->beats.bpm, &par);
+}
+
+static void say_octaves(struct ph_buf *out, const struct ph_song *s)
+{
+    struct ph_tempo_octaves o = octaves_of(s);
+    if (o.half >= PH_TEMPO_NEARLY)
+        ph_buf_printf(out, "           or half of it, %.1f BPM: %.0f %% as likely\n",
+                      s->beats.bpm / 2, 100 * o.half);
+    if (o.twice >= PH_TEMPO_NEARLY)
+        ph_buf_printf(out, "           or double, %.1f BPM: %.0f %% as likely\n",
+                      2 * s->beats.bpm, 100 * o.twice);
+}
+
 static void say_beats(struct ph_buf *out, const struct ph_song *s)
 {
     double bpm = listen_bpm(s, &s->beats);
@@ -110,6 +129,7 @@ static void say_beats(struct ph_buf *out, const struct ph_song *s)
         ph_buf_printf(out, "tempo      %.1f BPM (tempogram: %.1f)\n", bpm, s->beats.bpm);
     else
         ph_buf_printf(out, "tempo      about %.1f BPM\n", s->beats.bpm);
+    say_octaves(out, s);
     ph_buf_printf(out, "beats      %lld, from %.2f s to %.2f s\n", (long long) s->beats.count,
                   listen_seconds(s, s->beats.frame[0]),
                   listen_seconds(s, s->beats.frame[s->beats.count - 1]));
@@ -204,6 +224,9 @@ void listen_json(struct ph_buf *b, const struct listen *l)
     json_number(b, "frames_per_second", s->rate_hz / s->hop);
     json_number(b, "tempo_bpm", s->beats.bpm);
     json_number(b, "tempo_of_beats_bpm", listen_bpm(s, &s->beats));
+    struct ph_tempo_octaves o = octaves_of(s);
+    json_number(b, "half_tempo_likelihood", o.half);
+    json_number(b, "double_tempo_likelihood", o.twice);
     json_number(b, "rms_dbfs", listen_db(s->rms_all));
     json_number(b, "peak_dbfs", listen_db((double) s->peak));
     json_number(b, "harmonic", part_of(s->harmonic, s->percussive, s->frames));

@@ -141,3 +141,32 @@ double ph_tempo(const float *envelope, int64_t n, const struct ph_tempo_params *
     ph_tempogram_destroy(&g);
     return tempo;
 }
+
+static double weight_near(const double *tempogram, int window, double bpm,
+                          const struct ph_tempo_params *par)
+{
+    double start = par->start_bpm > 0 ? par->start_bpm : 120, octaves = log2(bpm / start);
+    double lag = 60 * par->rate_hz / (par->hop * bpm), most = 0;
+    if (bpm >= 320) return 0;
+    for (int i = (int) floor(lag * 0.96); i <= (int) ceil(lag * 1.04) && i < window; i++)
+        if (i > 0) most = fmax(most, tempogram[i]);
+    return most > 0 ? (1 + 1e6 * most) * exp(-0.5 * octaves * octaves) : 0;
+}
+
+struct ph_tempo_octaves ph_tempo_octaves(const float *envelope, int64_t n, double bpm,
+                                         const struct ph_tempo_params *par)
+{
+    struct ph_tempo_octaves o = { 0 };
+    struct ph_tempogram *g;
+    int window = ph_tempo_window(par);
+    if (!(bpm > 0) || ph_tempogram_create(&g, window)) return o;
+    double *mean = ph_new(g, double, (size_t) window);
+    if (mean) {
+        ph_tempogram_mean(g, envelope, n, mean);
+        double as_is = weight_near(mean, window, bpm, par);
+        if (as_is > 0) o.half = weight_near(mean, window, bpm / 2, par) / as_is;
+        if (as_is > 0) o.twice = weight_near(mean, window, 2 * bpm, par) / as_is;
+    }
+    ph_tempogram_destroy(&g);
+    return o;
+}

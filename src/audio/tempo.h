@@ -28,4 +28,16 @@ double ph_tempo_of(const double *tempogram, int window, const struct ph_tempo_pa
 // Of a whole envelope; 0 when out of memory. An empty one gives the prior's best.
 double ph_tempo(const float *envelope, int64_t n, const struct ph_tempo_params *par);
 
+// Half and double of a tempo that was found, and how likely each is beside it: the ratio of what
+// ph_tempo_of compares, before its logarithm (1 + 1e6 tempogram, times the prior). The tempogram's
+// value is the largest within 4 % of the lag. Above 1: likelier. 0: not below 320 BPM, or slower
+// than the window shows.
+struct ph_tempo_octaves {
+    double half, twice;
+};
+// Of a whole envelope; zeros when out of memory or bpm is not above 0.
+struct ph_tempo_octaves ph_tempo_octaves(const float *envelope, int64_t n, double bpm,
+                                         const struct ph_tempo_params *par);
+#define PH_TEMPO_NEARLY 0.7 // as likely as that is worth a word
+
 #endif

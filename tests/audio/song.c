@@ -121,6 +121,23 @@ TEST(clicks_have_their_tempo_beats_and_onsets)
     CHECK(!g);
 }
 
+// Clicks that are all alike may be counted by twos; where no click is, there is no double tempo.
+TEST(the_octaves_of_a_tempo_are_weighed)
+{
+    struct sound s = sound_of(20);
+    for (double at = 0.25; at < 20; at += 60 / 170.0) add_click(&s, at, 1000, 0.5);
+    struct ph_song *song = analyse(&s, 2);
+    const struct ph_tempo_params par = { .rate_hz = song->rate_hz, .hop = song->hop };
+    struct ph_tempo_octaves fast =
+        ph_tempo_octaves(song->onset_median, song->frames, 170, &par);
+    struct ph_tempo_octaves slow = ph_tempo_octaves(song->onset_median, song->frames, 85, &par);
+    CHECK_NUM(fast.half, >=, PH_TEMPO_NEARLY);
+    CHECK_NUM(fast.twice, <, 0.1);
+    CHECK_NUM(fabs(fast.half * slow.twice - 1), <, 1e-9);
+    CHECK_NUM(ph_tempo_octaves(song->onset_median, song->frames, 0, &par).half, ==, 0);
+    ph_song_destroy(&song);
+}
+
 TEST(a_chord_is_in_its_pitch_classes_whatever_the_tuning)
 {
     for (int cents = -30; cents <= 30; cents += 30) {
