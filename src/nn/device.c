@@ -354,10 +354,10 @@ static ph_err make_f32(void *arg, const struct ph_step *step, void *data, size_t
                        struct ph_fault *fault)
 {
     const struct ph_weight *w = arg;
-    ph_err ret = is_bias(step, w)
-                     ? ph_step_bias(step, data)
-                     : ph_weights_read(step->set, w, 0, ph_tensor_count(&w->disk), data);
-    if (ret >= 0 && !ph_all_finite(data, ph_tensor_count(&w->disk))) ret = PH_EFORMAT;
+    int64_t count = ph_tensor_count(&w->disk);
+    ph_err ret = is_bias(step, w) ? ph_step_bias(step, data) // looks itself, at its rows
+                                  : ph_weights_read(step->set, w, 0, count, data);
+    if (ret >= 0 && !is_bias(step, w) && !ph_all_finite(data, count)) ret = PH_EFORMAT;
     return ret < 0 ? ph_fail(fault, ret, w->name, "%s: cannot read %s", w->file, w->name) : ret;
 }
 

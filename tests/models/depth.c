@@ -198,6 +198,21 @@ static bool ask(void *arg)
     return a->stop_at && n >= a->stop_at;
 }
 
+TEST(a_model_that_is_being_opened_can_be_stopped)
+{
+    struct ph_module *m = module_random("tiny-da2", 3);
+    struct ph_fault fault = { 0 };
+    struct ph_depther *d;
+    for (int at = 1; at < 20; at += 6) {
+        struct asked a = { .stop_at = at };
+        struct ph_depther_params params = { .model = m->path, .stop = ask, .stop_arg = &a };
+        CHECK_INT(ph_depther_open(&params, &d, &fault), ==, PH_ESTOPPED);
+        CHECK(!d);
+        CHECK_INT(a.count, ==, at);
+    }
+    ph_module_close(&m);
+}
+
 TEST(a_run_that_is_stopped_runs_no_step_more)
 {
     static float picture[3 * 42 * 42], depth[42 * 42], before[42 * 42];
@@ -230,6 +245,7 @@ TEST(a_size_that_is_stopped_in_the_making_does_not_land_and_the_next_one_does)
     struct asked a = { 0 };
     struct ph_fault fault = { 0 };
     struct ph_depther *d = open_stopping("tiny-da2", ask, &a);
+    a.count = 0;
     CHECK_OK(ph_depther_wish(d, 42, 56, &fault));
     CHECK_OK(ph_depther_settle(d, &fault));
     int steps = a.count;
@@ -254,14 +270,15 @@ TEST(closing_does_not_wait_for_the_size_that_is_being_made)
 {
     struct asked whole = { 0 };
     struct ph_depther *d = open_stopping("tiny-da3", ask, &whole);
+    whole.count = 0;
     CHECK_OK(ph_depther_wish(d, 42, 56, NULL));
     CHECK_OK(ph_depther_settle(d, NULL));
     ph_depther_close(&d);
     CHECK_INT(whole.count, >, 20);
     for (int at = 1; at < whole.count; at += 20) {
-        struct asked a = { .wait_at = at };
+        struct asked a = { 0 };
         d = open_stopping("tiny-da3", ask, &a);
-        a.d = d;
+        a = (struct asked){ .wait_at = at, .d = d };
         CHECK_OK(ph_depther_wish(d, 42, 56, NULL));
         while (!a.waiting) sched_yield();
         ph_depther_close(&d);
