@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define INDEX_LIMIT (1 << 20)
+
 // ------------------------------------------------------------------------------ modules
 int cli_modules_each(const char *folder,
                      int (*each)(void *arg, const char *name, const char *path), void *arg)
@@ -149,7 +151,6 @@ struct report {
     struct ph_buf json;
     const char *module;
     int issues, tensors, modules;
-    bool pipeline;
 };
 
 static void say_issue(struct report *r, const char *tensor, const char *message)
@@ -184,7 +185,6 @@ static int check_module(void *arg, const char *name, const char *path)
     struct ph_module *m;
     r->module = name;
     r->modules++;
-    r->pipeline = r->pipeline || !strcmp(name, "unet");
     if (ph_module_open_unchecked(path, &m, &fault) < 0)
         return say_issue(r, fault.field, fault.message), CLI_OK;
     if (ph_module_check(m, on_issue, r, &fault) < 0) say_issue(r, fault.field, fault.message);
@@ -199,17 +199,43 @@ static int check_module(void *arg, const char *name, const char *path)
     return cli_signal ? cli_exit_of_signal() : CLI_OK;
 }
 
-// Tokenizers, the sampler, and whether the parts fit each other.
+// Whether it means to be one; an index that is no JSON is told.
+static bool is_pipeline(struct report *r, const char *folder)
+{
+    char path[PH_SHELF_PATH_MAX + 32];
+    struct ph_fault fault = { 0 };
+    struct ph_json_doc *doc = NULL;
+    snprintf(path, sizeof path, "%s/unet", folder);
+    bool has_unet = access(path, F_OK) == 0;
+    snprintf(path, sizeof path, "%s/model_index.json", folder);
+    char *text = cli_read_file(path, INDEX_LIMIT, NULL);
+    if (!text) return has_unet;
+    if (ph_json_parse(&doc, text, strlen(text), 0, &fault) < 0) {
+        char message[sizeof fault.message + 32];
+        snprintf(message, sizeof message, "model_index.json: %s", fault.message);
+        say_issue(r, fault.field, message);
+    }
+    ph_json_free(&doc);
+    free(text);
+    return true;
+}
+
+// Tokenizers, the sampler, and whether the parts are there and fit each other.
 static void check_pipeline(struct report *r, const char *folder)
 {
     struct ph_fault fault = { 0 };
+    struct ph_schedule *schedule = NULL;
     struct ph_folder *f;
-    if (!r->pipeline || r->issues) return;
     r->module = "";
-    if (ph_folder_open(folder, NULL, NULL, &f, &fault) < 0)
+    if (r->issues || !is_pipeline(r, folder)) return;
+    if (ph_folder_open(folder, NULL, NULL, &f, &fault) < 0) {
         say_issue(r, fault.field, fault.message);
-    else
-        ph_folder_close(&f);
+        return;
+    }
+    if (ph_folder_schedule(f, PH_SAMPLER_AUTO, &schedule, &fault) < 0)
+        say_issue(r, fault.field, fault.message);
+    ph_tree_free(schedule);
+    ph_folder_close(&f);
 }
 
 static void say_verdict(struct report *r, const char *folder)

@@ -189,6 +189,41 @@ TEST(check_of_a_pipeline_looks_at_tokenizer_and_sampler_too)
     CHECK_HAS(o->out, "merges.txt");
 }
 
+TEST(check_of_a_pipeline_misses_a_part_and_reads_its_index)
+{
+    const char *copy = temp_path("copy");
+    shell("cp -r %s %s && printf '{' >%s/model_index.json", tiny_pipeline(), copy, copy);
+    const struct output *o = PHOSPHENE("models", "check", copy);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->out, "model_index.json");
+    shell("printf '{}' >%s/model_index.json", copy);
+    CHECK_STATUS(PHOSPHENE("models", "check", copy), 0);
+    shell("rm %s/unet/config.json", copy);
+    o = PHOSPHENE("models", "check", copy);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->out, "unet");
+}
+
+TEST(a_sampler_can_be_chosen_where_that_of_the_folder_is_not_known)
+{
+    const char *copy = temp_path("copy");
+    shell("cp -r %s %s", tiny_pipeline(), copy);
+    shell("sed -i 's/\"_class_name\": "
+          "*\"[A-Za-z]*\"/\"_class_name\":\"UniPCMultistepScheduler\"/' "
+          "%s/scheduler/scheduler_config.json",
+          copy);
+    const struct output *o = PHOSPHENE("models", "check", copy);
+    CHECK_STATUS(o, 3);
+    CHECK_HAS(o->out, "UniPC");
+    o = PHOSPHENE("generate", "a fox", "-m", copy, "-s", "64x64", "--steps", "2", "-o",
+                  temp_path("auto.png"));
+    CHECK_STATUS(o, 4);
+    CHECK_HAS(o->err, "choose lcm, euler");
+    o = PHOSPHENE("generate", "a fox", "-m", copy, "-s", "64x64", "--steps", "2", "--sampler",
+                  "euler", "-o", temp_path("euler.png"));
+    CHECK_STATUS(o, 0);
+}
+
 // ------------------------------------------------------------------------------ pull
 static struct child hub;
 static char hub_url[64];

@@ -74,7 +74,13 @@ static ph_err open_scheduler(struct ph_folder *f, struct ph_fault *fault)
         ph_err ret = read_file(f, path, &f->scheduler_config, &f->scheduler_len, fault);
         if (ret < 0) return ret;
     }
-    return ph_folder_schedule(f, PH_SAMPLER_AUTO, &f->schedule, fault);
+    struct ph_fault why = { 0 };
+    ph_err ret = ph_folder_schedule(f, PH_SAMPLER_AUTO, &f->schedule, &why);
+    // A class that is not known here is no obstacle to whoever chooses a sampler.
+    if (ret == PH_ENOTSUP && !strcmp(why.field, "_class_name"))
+        return ph_folder_schedule(f, PH_SAMPLER_LCM, &f->schedule, fault);
+    if (ret < 0 && fault) *fault = why;
+    return ret;
 }
 
 ph_err ph_folder_schedule(const struct ph_folder *f, enum ph_sampler_kind kind,
