@@ -40,7 +40,8 @@ static bool holds(const struct ph_lane *lane)
     struct ph_link *l = lane->holding;
     if (!l) return false;
     pthread_mutex_lock(&l->lock);
-    bool yes = !l->ring.count && !l->eof && !l->let_go;
+    bool yes = !l->ring.count && !l->eof && !l->let_go &&
+               !(l->own_fed && ph_lane_feeders_rest(l)); // else it is about to go on
     pthread_mutex_unlock(&l->lock);
     return yes;
 }

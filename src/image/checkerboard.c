@@ -113,10 +113,15 @@ static int collect(struct candidate *out, const struct grey *r, float least)
         for (int x = BORDER; x < r->width - BORDER; x++) {
             if (at(r, x, y) < least || !is_peak(r, x, y)) continue;
             struct candidate c = { x, y, at(r, x, y) };
-            if (n < CANDIDATES)
+            if (n < CANDIDATES) {
                 out[n++] = c;
-            else
-                qsort(out, (size_t) n, sizeof *out, stronger), out[n - 1] = c;
+                if (n == CANDIDATES) qsort(out, (size_t) n, sizeof *out, stronger);
+                continue;
+            }
+            int k = n - 1; // full, and in order: the weakest makes room for a stronger one
+            if (c.response <= out[k].response) continue;
+            for (; k > 0 && out[k - 1].response < c.response; k--) out[k] = out[k - 1];
+            out[k] = c;
         }
     qsort(out, (size_t) n, sizeof *out, stronger);
     return n;
@@ -279,7 +284,7 @@ static bool first_steps(const struct grid *g, int seed, struct step out[2])
 
 static bool grow(struct grid *g, int seed)
 {
-    struct step first[2];
+    struct step first[2] = { 0 };
     memset(g->who, 0xff, sizeof g->who);
     memset(g->used, 0, (size_t) g->count);
     if (!first_steps(g, seed, first)) return false;

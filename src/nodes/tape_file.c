@@ -31,6 +31,13 @@ static bool read_head(struct ph_wire *head, const uint8_t bytes[PH_WIRE_BYTES])
            ph_wire_unpack(bytes, (size_t) PH_WIRE_BYTES + payload, head, &fault) == PH_OK;
 }
 
+// Times rise, and their differences are times.
+static bool follows(const struct ph_tape *t, const struct ph_wire *head)
+{
+    int64_t before = t->count ? t->entries[t->count - 1].head.pts_ns : 0;
+    return head->pts_ns >= before && head->pts_ns < INT64_MAX / 4;
+}
+
 ph_err ph_tape_index(struct ph_tape *t, int fd, uint64_t size, struct ph_fault *fault)
 {
     uint64_t at = 0;
@@ -41,12 +48,15 @@ ph_err ph_tape_index(struct ph_tape *t, int fd, uint64_t size, struct ph_fault *
         if (pread(fd, bytes, sizeof bytes, (off_t) at) != PH_WIRE_BYTES)
             return ph_fail(fault, PH_EIO, "path", "the tape cannot be read at byte %llu",
                            (unsigned long long) at);
-        if (!read_head(&e.head, bytes)) break;
+        if (!read_head(&e.head, bytes) || !follows(t, &e.head)) {
+            if (t->count) return PH_OK; // garbled from here on, as after a loss of power
+            break;
+        }
         if (e.head.payload_bytes > size - at - PH_WIRE_BYTES) return PH_OK; // torn off
         if (!append(t, &e)) return ph_fail(fault, PH_ENOMEM, "path", "out of memory");
         at += PH_WIRE_BYTES + (uint64_t) e.head.payload_bytes;
     }
-    if (size - at < PH_WIRE_BYTES && (at || !size)) return PH_OK;
+    if (t->count || !size) return PH_OK; // torn off, or as much as is read of one
     return ph_fail(fault, PH_EFORMAT, "path",
                    "no message of a tape (\"PHS1\" and its header) at byte %llu",
                    (unsigned long long) at);

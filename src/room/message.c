@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define MAX_EXACT INT64_C(9007199254740992) // 2^53: what a browser's number holds exactly
+#define CLOCK_MOST_MS                                                                          \
+    2.2e12 // half of it more than 1970 until now; sums of four are below 2^63 ns
 
 ph_err ph_json_only(const struct ph_json *v, const char *const *known, struct ph_fault *fault)
 {
@@ -139,12 +141,12 @@ static ph_err read_timing(struct draft *d, const struct ph_json *v, struct ph_fa
                          *server = ph_json_get(v, "server_ns");
     if (!sent && !heard && !server) return PH_OK;
     if (!sent || !heard || sent->type != PH_JSON_NUMBER || heard->type != PH_JSON_NUMBER ||
-        !(fabs(sent->number) < 1e15) || !(fabs(heard->number) < 1e15))
+        !(fabs(sent->number) < CLOCK_MOST_MS) || !(fabs(heard->number) < CLOCK_MOST_MS))
         return ph_fail(fault, PH_EINVAL, "sent",
                        "sent and heard are the client's clock in milliseconds, when the ping "
                        "before was sent and its pong came");
     if (!server || server->type != PH_JSON_NUMBER || !(server->number >= 0) ||
-        !(server->number < 9e18))
+        !(server->number < CLOCK_MOST_MS * 1e6))
         return ph_fail(fault, PH_EINVAL, "server_ns", "server_ns is what that pong said");
     d->m.timed = true;
     d->m.sent_ms = sent->number;
@@ -166,8 +168,9 @@ static ph_err read_subscribe(struct draft *d, const struct ph_json *v, struct ph
 {
     const struct ph_json *room = ph_json_get(v, "room"), *hz = ph_json_get(v, "hz"),
                          *signals = ph_json_get(v, "signals");
-    if (signals && (signals->type != PH_JSON_NUMBER || signals->number < 0 ||
-                    signals->number > PH_MESSAGE_SIGNALS_HZ))
+    double often = ph_json_double(signals, 0);
+    if (signals && (signals->type != PH_JSON_NUMBER || !(often >= 1 || often == 0) ||
+                    often > PH_MESSAGE_SIGNALS_HZ))
         return ph_fail(fault, PH_EINVAL, "signals",
                        "signals is 1 … %d times a second, or 0 for no more",
                        PH_MESSAGE_SIGNALS_HZ);

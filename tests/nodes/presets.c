@@ -111,7 +111,8 @@ static void check_preset(const char *name)
         run_until(&r, 0.1 * i);
     }
     // without a sound device there is no sound, and the pictures come all the same
-    if (r.problems && !strstr(text, "\nsound ")) TEST_FAIL("%s: %s", name, r.problem);
+    // (its problems come from another thread)
+    if (!strstr(text, "\nsound ") && r.problems) TEST_FAIL("%s: %s", name, r.problem);
     if (r.count < 3) TEST_FAIL("%s: %d frames in half a second", name, r.count);
     int w, h, bright = 0;
     uint8_t *rgb = decoded(&w, &h);

@@ -91,6 +91,13 @@ TEST(cuts_pings_and_reports_are_taken_apart)
     CHECK_NUM(m->hz, ==, -1); // the room documents go on as they were
     CHECK_NUM(m->signals_hz, ==, 20);
     free(m);
+    static const char *const rates[] = { "1e-12", "0.5", "31", "-1", "true" };
+    for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
+        char text[80];
+        snprintf(text, sizeof text, "{\"type\":\"subscribe\",\"signals\":%s}", rates[i]);
+        CHECK_INT(parse(&m, text, &f), ==, PH_EINVAL);
+        CHECK_STR(f.field, "signals");
+    }
     CHECK_OK(parse(&m, "{\"type\":\"subscribe\",\"room\":false,\"signals\":0}", &f));
     CHECK_NUM(m->hz, ==, 0);
     CHECK_NUM(m->signals_hz, ==, 0);

@@ -130,10 +130,11 @@ static void pack_block(void *arg, int block)
     int64_t row = l->g.c * 9, first = (int64_t) block * PH_WINO_COLS;
     int64_t left = l->g.outputs - first, count = left < PH_WINO_COLS ? left : PH_WINO_COLS;
     float *w = malloc((size_t) (count * row) * sizeof(float));
-    if (w && ph_step_weight(p->step, first * row, count * row, w) >= 0)
+    ph_err ret = w ? ph_step_weight(p->step, first * row, count * row, w) : PH_ENOMEM;
+    if (ret >= 0)
         l->ops->weights(w, l->g.c, (int) count, p->out + block * l->panel * l->ops->points);
     else
-        __atomic_store_n(&p->failed, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&p->failed, (int) ret, __ATOMIC_RELAXED);
     free(w);
 }
 
@@ -143,8 +144,8 @@ static ph_err make_pack(void *arg, const struct ph_step *step, void *data, size_
     struct packing p = { arg, step, data, 0 };
     ph_parallel((int) p.l->blocks, pack_block, &p);
     if (!p.failed) return PH_OK;
-    return ph_fail(fault, PH_EIO, step->weight->name, "%s: cannot read %s", step->weight->file,
-                   step->weight->name);
+    return ph_fail(fault, (ph_err) p.failed, step->weight->name, "%s: cannot read %s",
+                   step->weight->file, step->weight->name);
 }
 
 static void finish(struct ph_device *device, struct ph_step *step)

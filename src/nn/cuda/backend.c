@@ -46,6 +46,11 @@ static bool failed(struct cuda *c, int error, const char *at)
     return error != 0;
 }
 
+void ph_cu_fail(struct ph_device *d, const char *at)
+{
+    failed(own(d), CU_UNKNOWN, at);
+}
+
 #define TRY(c, call, ...) failed(c, (c)->api->call(__VA_ARGS__), #call)
 
 static void use(struct cuda *c)
@@ -174,19 +179,19 @@ static void cuda_close(struct ph_device *d)
 static ph_err begin(struct ph_device *d, const struct options *o, struct ph_fault *fault)
 {
     struct cuda *c = own(d);
-    int device, error;
+    int device = 0, error;
     char name[96] = "", lt[64] = "no cuBLASLt";
     if (o->ordinal >= c->api->devices)
         return ph_fail(fault, PH_EINVAL, "device", "cuda: no device %d; there are %d",
                        o->ordinal, c->api->devices);
-    if ((error = c->api->cuDeviceGet(&device, o->ordinal)) ||
-        (error = c->api->cuDevicePrimaryCtxRetain(&c->context, device)) ||
+    error = c->api->cuDeviceGet(&device, o->ordinal);
+    c->ordinal = device; // what is retained is released by it, whatever fails next
+    if (error || (error = c->api->cuDevicePrimaryCtxRetain(&c->context, device)) ||
         (error = c->api->cuCtxSetCurrent(c->context)) ||
         (error = c->api->cuStreamCreate(&c->stream, CU_NON_BLOCKING)) ||
         (error = c->api->cuMemAllocHost_v2((void **) &c->pinned, PINNED)))
         return ph_fail(fault, PH_EDEVICE, "device", "cuda: device %d does not open: %s",
                        o->ordinal, ph_cu_driver_error(c->api, error));
-    c->ordinal = device;
     c->base.stream = c->stream;
     c->base.multiprocessors = attribute(c, CU_MULTIPROCESSORS, device);
     c->base.shared_most = (size_t) attribute(c, CU_SHARED_OPT_IN, device);

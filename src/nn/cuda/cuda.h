@@ -64,6 +64,9 @@ void ph_cu_launch(const struct ph_step *s, enum cu_kernel k, struct cu_grid grid
 void ph_cu_launch_flat(const struct ph_step *s, enum cu_kernel k, uint64_t n, const void *args,
                        size_t size);
 
+// A library's call failed: the run ends with PH_EDEVICE, as after a failed launch. at: a literal.
+void ph_cu_fail(struct ph_device *d, const char *at);
+
 // Weights of a conv or linear step as [outputs padded to CU_N_PADDED][tap][cin padded to `pad`] of
 // a type, packed once.
 ph_err ph_cu_pack_matrix(struct ph_device *d, struct ph_step *s, enum ph_dtype type, int pad,

@@ -59,6 +59,7 @@ enum {
     CU_SHARED_OPT_IN = 97,
     CU_DYNAMIC_SHARED = 8, // of functions
     CU_NON_BLOCKING = 1,   // of streams
+    CU_UNKNOWN = 999,      // an error that the driver has no name for
     CU_CAPTURE_OF_THREAD = 1
 };
 

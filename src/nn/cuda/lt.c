@@ -210,10 +210,11 @@ static void run(const struct ph_step *s, const struct ph_run *run)
     float one = 1, beta = s->residual == PH_NONE ? 0 : 1;
     void *y = run->place[s->out].data;
     const void *c = s->residual == PH_NONE ? y : run->place[s->residual].data;
-    lt.cublasLtMatmul(lt.handle, p->desc, &one, r->weight->data, p->w,
-                      run->place[s->in[0]].data, p->x, &beta, c, p->y, y, p->y,
-                      &p->best.algorithm, s->scratch ? run->scratch : NULL, s->scratch,
-                      ph_cu_of(r->device)->stream);
+    if (lt.cublasLtMatmul(lt.handle, p->desc, &one, r->weight->data, p->w,
+                          run->place[s->in[0]].data, p->x, &beta, c, p->y, y, p->y,
+                          &p->best.algorithm, s->scratch ? run->scratch : NULL, s->scratch,
+                          ph_cu_of(r->device)->stream))
+        ph_cu_fail(r->device, "cublasLtMatmul");
 }
 
 static const struct ph_kernel linear = {

@@ -13,6 +13,8 @@ enum { VIEWS = 8, KEPT = 6 };
 
 struct view {
     struct ph_frame *kept[KEPT]; // the oldest first
+    int64_t at_ns[KEPT];
+    bool ended; // of a film: nothing more will come
     int count;
 };
 
@@ -82,22 +84,49 @@ static ph_err fuse_apply(struct ph_node *n)
 
 static int64_t newest(const struct view *v)
 {
-    return v->count ? v->kept[v->count - 1]->capture_ns : INT64_MIN;
+    return v->count ? v->at_ns[v->count - 1] : INT64_MIN;
+}
+
+// Offline, what belongs together goes by pts: capture is when a lane happened to run.
+static bool is_film(const struct ph_node *n)
+{
+    return ph_node_rendering(n) && !ph_node_replaying(n);
 }
 
 // A clock that was set back begins the view anew.
-static void keep(struct view *v, struct ph_frame *f)
+static void keep(struct view *v, struct ph_frame *f, int64_t at_ns)
 {
-    if (v->count && f->capture_ns < newest(v)) {
+    if (v->count && at_ns < newest(v)) {
         for (int i = 0; i < v->count; i++) ph_frame_unref(&v->kept[i]);
         v->count = 0;
     }
     if (v->count == KEPT) {
         ph_frame_unref(&v->kept[0]);
         memmove(v->kept, v->kept + 1, (KEPT - 1) * sizeof *v->kept);
+        memmove(v->at_ns, v->at_ns + 1, (KEPT - 1) * sizeof *v->at_ns);
         v->count--;
     }
+    v->at_ns[v->count] = at_ns;
     v->kept[v->count++] = f;
+}
+
+// Of a film whoever is behind comes next, and is waited for: the order is that of the film's time,
+// however the lanes ran.
+static ph_err take_next(struct ph_node *n, struct fuse *p)
+{
+    struct ph_frame *f;
+    int v = -1;
+    for (int i = 0; i < VIEWS; i++) {
+        struct view *view = &p->views[i];
+        if (!ph_node_linked(n, false, i) || view->ended) continue;
+        if (v < 0 || newest(view) < newest(&p->views[v])) v = i;
+    }
+    if (v < 0) return PH_EOF;
+    ph_err ret = ph_node_read(n, v, &f);
+    if (ret == PH_OK) keep(&p->views[v], f, f->pts_ns);
+    if (ret != PH_EOF) return ret;
+    p->views[v].ended = true;
+    return PH_OK;
 }
 
 // PH_OK: something came. PH_EOF: nothing will come from anybody.
@@ -108,9 +137,9 @@ static ph_err take_in(struct ph_node *n, struct fuse *p)
         struct ph_frame *f;
         ph_err ret = PH_EOF;
         while (ph_node_linked(n, false, v) && (ret = ph_node_read(n, v, &f)) == PH_OK) {
-            keep(&p->views[v], f);
+            keep(&p->views[v], f, f->capture_ns);
             came = true;
-            if (ph_node_rendering(n)) break; // each one counts
+            if (ph_node_rendering(n)) break; // a replay: each one counts
         }
         open = open || ret == PH_OK || ret == PH_MORE;
     }
@@ -118,37 +147,44 @@ static ph_err take_in(struct ph_node *n, struct fuse *p)
 }
 
 // A camera that has sent nothing for longer than the window is not waited for.
-static bool alive(const struct fuse *p, int v, int64_t newest_of_all)
+static bool alive(const struct fuse *p, int v, int64_t newest_of_all, bool film)
 {
     const struct view *view = &p->views[v];
+    if (film) return view->count && !view->ended;
     return view->count && newest_of_all - newest(view) <= (int64_t) ((double) p->window * 1e9);
 }
 
 // The moment that all who are alive have reached.
-static int64_t common_moment(const struct fuse *p)
+static int64_t common_moment(const struct ph_node *n, const struct fuse *p)
 {
+    bool film = is_film(n);
     int64_t last = INT64_MIN, moment = INT64_MAX;
     for (int v = 0; v < VIEWS; v++)
         if (newest(&p->views[v]) > last) last = newest(&p->views[v]);
     if (last == INT64_MIN) return INT64_MIN;
-    for (int v = 0; v < VIEWS; v++)
-        if (alive(p, v, last) && newest(&p->views[v]) < moment) moment = newest(&p->views[v]);
-    return moment;
+    for (int v = 0; v < VIEWS; v++) {
+        const struct view *view = &p->views[v];
+        if (film && !view->count && !view->ended && ph_node_linked(n, false, v))
+            return INT64_MIN; // its first is yet to come
+        if (alive(p, v, last, film) && newest(view) < moment) moment = newest(view);
+    }
+    return moment == INT64_MAX ? INT64_MIN : moment;
 }
 
-static int64_t apart(const struct ph_frame *f, int64_t moment)
+static int64_t apart(int64_t a, int64_t b)
 {
-    return f->capture_ns > moment ? f->capture_ns - moment : moment - f->capture_ns;
+    return a > b ? a - b : b - a;
 }
 
 static const struct ph_frame *nearest(const struct fuse *p, int v, int64_t moment)
 {
     const struct view *view = &p->views[v];
-    const struct ph_frame *best = NULL;
-    for (int i = 0; i < view->count; i++)
-        if (!best || apart(view->kept[i], moment) < apart(best, moment)) best = view->kept[i];
-    bool near = best && apart(best, moment) <= (int64_t) ((double) p->window * 1e9);
-    return near ? best : NULL;
+    int best = 0;
+    for (int i = 1; i < view->count; i++)
+        if (apart(view->at_ns[i], moment) < apart(view->at_ns[best], moment)) best = i;
+    bool near =
+        view->count && apart(view->at_ns[best], moment) <= (int64_t) ((double) p->window * 1e9);
+    return near ? view->kept[best] : NULL;
 }
 
 // --- one world
@@ -192,6 +228,8 @@ static void add(struct ph_points *to, const struct ph_points *from, const float 
 static void stamp(struct fuse *p, struct ph_frame *out, int64_t moment)
 {
     if (!p->made) p->first_ns = moment;
+    if (moment - p->first_ns < p->pts_ns - PH_SECOND_NS) // a clock began anew: pts go on
+        p->first_ns = moment - p->pts_ns - 1;
     int64_t pts_ns = moment - p->first_ns;
     out->pts_ns = p->made && pts_ns <= p->pts_ns ? p->pts_ns + 1 : pts_ns;
     out->capture_ns = moment;
@@ -225,9 +263,9 @@ static ph_err fuse_process(struct ph_node *n)
 {
     struct fuse *p = ph_priv(n);
     struct ph_frame *out = NULL;
-    ph_err ret = take_in(n, p);
+    ph_err ret = is_film(n) ? take_next(n, p) : take_in(n, p);
     if (ret != PH_OK) return ret;
-    int64_t moment = common_moment(p);
+    int64_t moment = common_moment(n, p);
     bool back = p->made && moment < p->last_ns - PH_SECOND_NS; // a clock began anew
     if (moment == INT64_MIN || (p->made && moment <= p->last_ns && !back)) return PH_OK;
     p->last_ns = moment;

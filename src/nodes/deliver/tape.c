@@ -23,8 +23,9 @@ static ph_err tape_open(struct ph_node *n, struct ph_fault *fault)
     const char *end = strrchr(p->path, '.');
     if (!end || strcmp(end, ".phs"))
         return ph_fail(fault, PH_EINVAL, "path", "path ends in .phs, got \"%s\"", p->path);
-    p->fd =
-        open(p->path, O_WRONLY | O_CREAT | O_CLOEXEC | (p->overwrite ? O_TRUNC : O_EXCL), 0666);
+    p->fd = open(
+        p->path,
+        O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK | (p->overwrite ? O_TRUNC : O_EXCL), 0666);
     if (p->fd < 0 && errno == EEXIST)
         return ph_fail(fault, PH_EBUSY, "path", "%s is there already: overwrite=on replaces it",
                        p->path);

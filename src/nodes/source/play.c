@@ -34,7 +34,7 @@ static ph_err play_open(struct ph_node *n, struct ph_fault *fault)
 {
     struct play *p = ph_priv(n);
     struct stat st;
-    p->fd = open(p->path, O_RDONLY | O_CLOEXEC);
+    p->fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     p->open = p->fd >= 0;
     if (!p->open || fstat(p->fd, &st))
         return ph_fail(fault, errno == ENOENT ? PH_ENOENT : PH_EIO, "path",
@@ -114,12 +114,12 @@ static void move_on(struct ph_node *n, struct play *p)
 {
     bool last = p->at + 1 == p->tape.count;
     int64_t step = last ? PH_SECOND_NS / 30 : tape_ns(p, p->at + 1) - tape_ns(p, p->at);
-    if (step < 0) step = 0;
     p->at++;
     if (last && p->loop) p->at = 0;
     double speed = p->speed > 0 ? (double) p->speed : 1;
-    int64_t wait = (int64_t) ((double) step / speed);
-    p->pts_ns += wait > 0 ? wait : 1;
+    // an hour at most, however slow; messages of one moment do not come at once
+    int64_t wait = (int64_t) fmin(fmax((double) step / speed, (double) PH_MS_NS), 3600e9);
+    p->pts_ns += wait;
     int64_t now = ph_node_now_ns(n), base = p->due_ns > 0 ? p->due_ns : now;
     if (now - base > PH_SECOND_NS) base = now; // nobody looked: nothing is caught up on
     p->due_ns = base + wait;
@@ -131,7 +131,7 @@ static ph_err play_process(struct ph_node *n)
     struct ph_frame *f = NULL;
     if (p->at >= p->tape.count) return PH_EOF;
     if (!(p->speed > 0) && !p->wound && p->begun) { // it stands still, and is asked again soon
-        if (ph_node_rendering(n)) return PH_EOF;
+        if (ph_node_rendering(n) && !ph_node_replaying(n)) return PH_EOF;
         p->due_ns = ph_node_now_ns(n) + PH_SECOND_NS / 30;
         return PH_MORE;
     }
