@@ -327,7 +327,7 @@ static const struct cli_option options[] = {
     { "model", 'm', "MODEL", .help = "a folder, or a name that `phosphene models list` shows [the first there]", .group = "Model", .words = CLI_DIR },
     { "vae", 0, "MODEL", .help = "another autoencoder, such as taesd", .group = "Model", .words = CLI_DIR },
     { "style", 0, "FILE[:SCALE]", .help = "a LoRA, or the name of one among the models", .group = "Model", .words = CLI_FILE, .flags = CLI_MANY | CLI_NO_ENV },
-    { "device", 0, "DEVICE", .help = "auto, cuda, cuda:device=1, cpu, cpu:threads=2, cpu:threads=2,pin, cpu:plain [cpu]", .group = "Model" },
+    { "device", 0, "DEVICE", .help = "auto, cuda, cuda:device=1, cpu, cpu:threads=2, cpu:threads=2,pin, cpu:plain, cpu:bf16 (plain, rounded as bf16 is) [cpu]", .group = "Model" },
     { "precision", 0, "PRECISION", .help = "auto, f32, bf16, int8 or q4", .def = "auto", .group = "Model" },
     { "tune", 0, .help = "measure kernels that were never measured on this machine (once, seconds)", .group = "Model" },
     { "size", 's', "WxH", .help = "pixels, multiples of 8 [what the model was made for]", .group = "Picture" },

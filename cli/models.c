@@ -299,7 +299,7 @@ static const struct cli_option options[] = {
     { "size", 's', "WxH", .help = "the size to count for [256, 512 and 768 square; the model's own with --plan]", .group = "Inspect", .flags = CLI_NO_ENV },
     { "plan", 0, .help = "make it ready to run, and print every step with its kernel and the memory", .group = "Inspect", .flags = CLI_NO_ENV },
     { "run", 0, .help = "with --plan: run it on blank inputs first, for the times", .group = "Inspect", .flags = CLI_NO_ENV },
-    { "device", 0, "DEVICE", .help = "auto, cuda, cuda:device=1, cpu, cpu:threads=2, cpu:threads=2,pin, cpu:plain [cpu]", .group = "Inspect" },
+    { "device", 0, "DEVICE", .help = "auto, cuda, cuda:device=1, cpu, cpu:threads=2, cpu:threads=2,pin, cpu:plain, cpu:bf16 (plain, rounded as bf16 is) [cpu]", .group = "Inspect" },
     { "precision", 0, "PRECISION", .help = "auto, f32, bf16, int8 or q4", .def = "auto", .group = "Inspect" },
     { "hub", 0, "URL", .help = "where OWNER/NAME is looked for [PH_HUB, else https://huggingface.co]", .group = "Pull" },
     { "hub-token", 0, "TOKEN", .help = "for models that are not open to all", .group = "Pull" },

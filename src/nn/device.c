@@ -271,7 +271,12 @@ static uint64_t pack_key(const struct ph_step *step, const struct ph_weight *wei
 static ph_err fill_pack(struct ph_device *d, const struct ph_step *step, struct ph_pack *pack,
                         ph_pack_make make, void *arg, struct ph_fault *fault)
 {
-    if (!d->backend->apart) return make(arg, step, pack->data, pack->size, fault);
+    if (!d->backend->apart) {
+        ph_err ret = make(arg, step, pack->data, pack->size, fault);
+        // Plain kernels pack nothing but floats.
+        if (d->rounds) ph_round_bf16(pack->data, (int64_t) (pack->size / sizeof(float)));
+        return ret;
+    }
     void *here = calloc(1, pack->size);
     if (!here) return PH_ENOMEM;
     ph_err ret = make(arg, step, here, pack->size, fault);

@@ -244,6 +244,10 @@ ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *para
     plan->precision = params->precision;
     if (plan->precision == PH_PRECISION_AUTO) plan->precision = plan->device->backend->best;
     plan->precision = ph_precision_resolve(plan->precision);
+    if (plan->device->rounds) {
+        plan->precision = PH_PRECISION_F32;
+        plan->flags |= PH_PLAN_NO_FUSION;
+    }
     PH_TRY(copy_steps(plan, p));
     PH_TRY(copy_ports(plan, p));
     ph_plan_depend(plan); // fusing asks; what it changes is found out after

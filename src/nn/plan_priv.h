@@ -21,6 +21,7 @@ struct ph_device {
     const struct ph_backend *backend;
     char spec[64], name[192];
     int threads;
+    bool rounds; // to bf16: weights and what layers give; its plans are f32 and unfused
     const struct ph_kernel *kernels[PH_DEVICE_KERNELS + 1]; // NULL at the end
     void *own;                                              // the backend's
     int refs;                                               // under the list's lock
@@ -108,6 +109,8 @@ static inline ph_val ph_root(const struct ph_plan *plan, ph_val v)
 void ph_plan_fuse(struct ph_plan *plan);
 // Drops steps whose results nobody reads.
 void ph_plan_prune(struct ph_plan *plan);
+// n floats to the nearest bf16, in place: of devices that round.                    thread: any
+void ph_round_bf16(float *x, int64_t n);
 // Which inputs each step hangs on, then lifetimes, then offsets. After kernels are prepared.
 ph_err ph_plan_lay_out(struct ph_plan *plan);
 void ph_plan_depend(struct ph_plan *plan);

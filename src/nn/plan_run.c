@@ -134,6 +134,25 @@ static void store_states(struct ph_plan *plan)
     }
 }
 
+void ph_round_bf16(float *x, int64_t n)
+{
+    uint16_t part[256];
+    for (int64_t i = 0; i < n; i += 256) {
+        int64_t m = n - i < 256 ? n - i : 256;
+        ph_convert(PH_BF16, part, PH_F32, x + i, m);
+        ph_convert(PH_F32, x + i, PH_BF16, part, m);
+    }
+}
+
+// Layers: what has weights, and activations. Sums between them stay f32, as in emulations that round
+// what the modules of a model give.
+static void round_result(const struct ph_step *s, const struct ph_place *p)
+{
+    bool layer = s->op == PH_OP_CONV || s->op == PH_OP_LINEAR || s->op == PH_OP_GROUP_NORM ||
+                 s->op == PH_OP_LAYER_NORM || s->op == PH_OP_ACTIVATE || s->op == PH_OP_EMBED;
+    if (layer) ph_round_bf16(p->data, p->count);
+}
+
 // Every step that must run, then what states become. PH_ESTOPPED: told to stop.
 static ph_err run_steps(struct ph_plan *plan, bool timed)
 {
@@ -146,6 +165,7 @@ static ph_err run_steps(struct ph_plan *plan, bool timed)
         if (ph_stop_asked(&plan->stop)) return PH_ESTOPPED;
         run.scratch = (char *) plan->device->arena + plan->scratch_at[i];
         s->kernel->run(s, &run);
+        if (plan->device->rounds) round_result(s, &plan->place[s->out]);
         if (timed && b->mark && i + 1 < PH_BACKEND_MOMENTS) b->mark(plan->device, i + 1);
         int64_t now = ph_now_ns();
         if (!b->mark) s->ns = now - before;

@@ -3,6 +3,7 @@
 //   DIR: a case folder, or a folder with case folders below it; "01_taesd" is looked for in
 //   $PH_GOLDEN/diffusion/cases and in $PH_GOLDEN too
 //   --precision f32|bf16|i8|q4 (f32)   --device SPEC ("cpu")   --json   --quiet (failures only)
+//   --device cpu:bf16 is the emulation of bf16 that pictures of pipelines are judged by (nn/plan.h)
 //   --tap: the verdict as one test case on stdout, everything else on stderr
 // Exits with 1 beyond a tolerance, 77 when no case could be run, 2 on wrong usage.
 #include <dirent.h>

@@ -85,13 +85,16 @@ struct golden_check {
     const char *line;   // of the manifest's tolerances in f32; NULL = "fp32 engine"
     const char *key;    // of that line's parts; NULL = tensor
     double max_abs;     // a limit of the kind's own instead of the manifest's; 0 = none
-    double bf16_db; // of a picture in bf16 whose emulation does not reach 40 dB: its; 0 = 40
+    double bf16_db;     // of a picture in bf16: what an emulation reaches; 0 or more = 40
 };
 // got against the file's out.<tensor>, or `want` when it is not NULL. A smaller expected picture is
 // the window that the manifest names.
 void golden_compare(struct golden_case *c, const struct golden_file *f,
                     struct golden_check check, const struct ph_tensor *got,
                     const struct ph_tensor *want);
+// PSNR of got against want, of the same number of values in this range; 0 when got has none.
+double golden_psnr(struct golden_case *c, const struct ph_tensor *got,
+                   const struct ph_tensor *want, double range);
 // One number against another; beyond `tolerance` is a failure, 0 judges nothing.
 void golden_compare_number(struct golden_case *c, const struct golden_file *f,
                            const char *label, double got, double want, double tolerance);

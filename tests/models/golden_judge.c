@@ -99,7 +99,7 @@ static struct limits limits_of(const struct golden_case *c, const struct golden_
         l.rel_l2 = emulated(c, f, check.tensor);
         if (l.rel_l2 == 0)
             l.rel_l2 = figure(ph_json_get(all, "bf16 engine"), check.tensor, "rel_l2");
-        l.psnr_db = check.range > 0 ? check.bf16_db > 0 ? check.bf16_db : 40 : 0;
+        l.psnr_db = check.range > 0 ? check.bf16_db > 0 ? fmin(check.bf16_db, 40) : 40 : 0;
     } else {
         l.psnr_db = check.range > 0 ? 30 : 0;
     }
@@ -268,6 +268,14 @@ void golden_compare(struct golden_case *c, const struct golden_file *f,
     bool ok = e.finite && !(l.rel_l2 && e.rel_l2 > l.rel_l2) &&
               !(l.max_abs && e.max_abs > l.max_abs) && !(l.psnr_db && e.psnr_db < l.psnr_db);
     verdict(c, f, label, &e, &l, ok);
+}
+
+double golden_psnr(struct golden_case *c, const struct ph_tensor *got,
+                   const struct ph_tensor *want, double range)
+{
+    if (!got->data || ph_tensor_count(got) != ph_tensor_count(want)) return 0;
+    struct ph_tensor expected = golden_floats(c, want);
+    return errors_of(got->data, expected.data, ph_tensor_count(want), (float) range).psnr_db;
 }
 
 void golden_compare_number(struct golden_case *c, const struct golden_file *f,

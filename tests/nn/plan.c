@@ -110,6 +110,42 @@ static double distance(const float *a, const float *b, int n)
     return sqrt(sum / norm);
 }
 
+TEST(a_device_that_rounds_gives_layers_of_bf16_and_sums_of_f32)
+{
+    struct ph_weights *w = weights();
+    struct ph_device *d;
+    struct ph_fault fault = { 0 };
+    CHECK_INT(ph_device_open("cpu:bf16", &d, &fault), ==, PH_OK);
+    CHECK_HAS(ph_device_name(d), "rounded to bf16");
+    struct ph_prog *p = block(w);
+    struct ph_plan_params params = { d, PH_PRECISION_BF16, PH_PLAN_TAPS };
+    struct ph_plan *rounds, *whole = plan_of(p, PH_PRECISION_F32, PH_PLAN_TAPS);
+    CHECK_INT(ph_plan_create(p, &params, &rounds, &fault), ==, PH_OK);
+    float a[X], b[X], row[32], exact[32];
+    struct ph_tensor t = numbers(row, 32), u = numbers(exact, 32);
+    run_block(rounds, a);
+    run_block(whole, b);
+    CHECK_INT(ph_plan_read(rounds, "row", &t), ==, PH_OK);
+    CHECK_INT(ph_plan_read(whole, "row", &u), ==, PH_OK);
+    int wide = 0, longer = 0;
+    for (int i = 0; i < 32; i++) {
+        uint32_t bits[2];
+        memcpy(&bits[0], &row[i], 4);
+        memcpy(&bits[1], &exact[i], 4);
+        wide += (bits[0] & 0xffff) != 0;
+        longer += (bits[1] & 0xffff) != 0;
+    }
+    CHECK_INT(wide, ==, 0);
+    CHECK_INT(longer, >, 16);
+    CHECK_NUM(distance(a, b, X), >, 5e-4); // rounded
+    CHECK_NUM(distance(a, b, X), <, 2e-2); // and no more than that
+    ph_plan_destroy(&rounds);
+    ph_plan_destroy(&whole);
+    ph_prog_free(&p);
+    ph_device_unref(&d);
+    ph_weights_unref(&w);
+}
+
 TEST(fused_and_unfused_plans_agree)
 {
     struct ph_weights *w = weights();

@@ -17,7 +17,7 @@
 // ------------------------------------------------------------------------------ options
 struct options {
     int threads;
-    bool pin, plain;
+    bool pin, plain, bf16;
 };
 
 static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
@@ -36,9 +36,11 @@ static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
             o->pin = true;
         } else if (len == 5 && strncmp(text, "plain", len) == 0) {
             o->plain = true;
+        } else if (len == 4 && strncmp(text, "bf16", len) == 0) {
+            o->plain = o->bf16 = true;
         } else {
             return ph_fail(fault, PH_EINVAL, "device",
-                           "cpu has no option \"%.*s\"; there are threads=N, pin, plain",
+                           "cpu has no option \"%.*s\"; there are threads=N, pin, plain, bf16",
                            (int) len, text);
         }
         text += len + (text[len] == ',');
@@ -96,12 +98,16 @@ static ph_err cpu_open(struct ph_device *d, const char *text, struct ph_fault *f
     o.threads = 1;
 #endif
     d->threads = o.threads;
+    d->rounds = o.bf16;
     start_threads(o.threads, o.pin);
     list_kernels(d, o.plain);
     unsigned cpu = ph_cpu_flags();
     snprintf(d->name, sizeof d->name, "cpu: %d thread%s, %s%s%s, %s", d->threads,
              d->threads == 1 ? "" : "s", ph_cpu_level(), cpu & PH_CPU_BF16 ? " bf16" : "",
-             cpu & PH_CPU_VNNI ? " vnni" : "", o.plain ? "plain C" : ph_cpu_onednn_name());
+             cpu & PH_CPU_VNNI ? " vnni" : "",
+             o.bf16    ? "plain C rounded to bf16"
+             : o.plain ? "plain C"
+                       : ph_cpu_onednn_name());
     return PH_OK;
 }
 
