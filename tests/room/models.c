@@ -148,3 +148,37 @@ TEST_LIMIT(a_prompt_is_acknowledged_and_another_model_is_refused, 240)
     client_close(&c);
     house_stop(&h);
 }
+
+TEST_LIMIT(another_model_takes_over_while_the_room_is_watched, 240)
+{
+    char shelf[] = "/tmp/ph-shelf-XXXXXX", path[64];
+    const char *folder = golden("diffusion/models/pipe_sd15_tiny");
+    struct house h;
+    struct client c;
+    golden("diffusion/models/pipe_sd15_tiny/model_index.json");
+    CHECK(mkdtemp(shelf) != NULL);
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", shelf, i ? "second" : "first");
+        CHECK_INT(symlink(folder, path), ==, 0);
+    }
+    setenv("PH_MODELS", shelf, 1);
+    house_start(&h,
+                "pattern ball size=64x64 fps=10 id=off => paint: diffusion "
+                "device=cpu:threads=1 model=first => jpeg -> live",
+                NULL);
+    watch(&h, &c, "/ws/stream");
+    struct ph_json_doc *doc = next_metrics(&c);
+    CHECK_STR(str(doc, "data.modelName"), "first");
+    ph_json_free(&doc);
+    EXPECT(400, &h, "PATCH", "/api/v1/rooms/demo/params",
+           "{\"node\":\"paint\",\"values\":{\"model\":\"third\"}}");
+    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo/params",
+           "{\"node\":\"paint\",\"values\":{\"model\":\"second\"}}");
+    for (bool there = false; !there; ph_json_free(&doc)) {
+        doc = next_metrics(&c); // of the same connection
+        there = !strcmp(str(doc, "data.modelName"), "second");
+    }
+    client_close(&c);
+    house_stop(&h);
+    remove_folder(shelf);
+}
