@@ -234,10 +234,46 @@ def depth_is_that_of_the_recorded_reference():
 @case
 def the_engine_finds_every_tensor_of_the_depth_model_which_is_small():
     with tempfile.TemporaryDirectory() as folder:
-        depth_model.write_folder(folder, depth_model.Depth("full"))
-        said = run([PROGRAM, "models", "check", folder])
-        assert "1 module as the configs want them" in said, said
-        assert os.path.getsize(os.path.join(folder, "model.safetensors")) <= 6e6
+        for size in ("full", "small"):
+            depth_model.write_folder(folder, depth_model.Depth(size))
+            said = run([PROGRAM, "models", "check", folder])
+            assert "1 module as the configs want them" in said, said
+            assert os.path.getsize(os.path.join(folder, "model.safetensors")) <= 6e6
+
+
+@case
+def a_depth_model_learns_metres_and_keeps_them_in_its_folder():
+    torch.manual_seed(3)
+    net = depth_model.Depth("tiny")
+    x, z = scene.render(range(8), 56, 84)
+    optimizer = stages.adam(net.parameters(), 3e-3)
+    losses = []
+    for _ in range(60):
+        loss = depth_stage.loss_of(net.log_metres(x), z, 20)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0], f"nothing is learnt: {losses[0]:.3f}, {losses[-1]:.3f}"
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        depth_model.write_folder(folder, net)
+        again = depth_model.read_folder(folder)
+        metres = net(x)
+        assert torch.allclose(metres.log(), net.log_metres(x), atol=1e-4), "two formulas for one depth"
+        assert torch.allclose(metres, again(x), rtol=0.02), "the folder holds another model"
+        assert 0 < metres.min() and metres.max() <= 20
+
+
+@case
+def random_scenes_differ_and_stay_what_they_are():
+    x, z = scene.draw(range(40), 56, 84)
+    again, z_again = scene.draw(range(39, -1, -1), 56, 84)
+    assert torch.equal(x, again.flip(0)) and torch.equal(z, z_again.flip(0)), "a seed does not settle it"
+    assert (x.float().mean((1, 2)).std(0) > 15).all(), "all have one colour"
+    assert (x[:, ::8, ::8].float().std((1, 2)) > 2).any(1).all(), "a scene is empty"
+    near = z.clamp(max=20)
+    assert near.min() > 0.2 and torch.isfinite(z).all()
+    assert near.amin((1, 2)).std() > 0.5 and (z < 20).float().mean((1, 2)).max() == 1, "no rooms"
 
 
 @case
@@ -267,6 +303,7 @@ def every_stage_runs_and_the_result_loads():
             with open(os.path.join(folder, "state", stage + ".csv"), encoding="utf-8") as log:
                 assert len(log.read().splitlines()) >= 2
         assert "3 modules" in run([PROGRAM, "models", "check", os.path.join(folder, "model")])
+        assert "1 module" in run([PROGRAM, "models", "check", os.path.join(folder, "model-depth")])
         picture = os.path.join(folder, "x.png")
         run([PROGRAM, "generate", "-q", "-m", os.path.join(folder, "model"), "fire waves", "-s", "64x64",
              "--steps", "1", "-o", picture])
@@ -276,6 +313,10 @@ def every_stage_runs_and_the_result_loads():
              "--results", os.path.join(folder, "results"), "--count", "24", "--write", report])
         with open(report, encoding="utf-8") as f:
             text = f.read()
+        run([sys.executable, os.path.join(TOOLS, "quality_depth.py"), "--model", os.path.join(folder, "model-depth"),
+             "--count", "4", "--write", report, "--pictures", folder, "--photos", picture])
+        for sheet in ("depth.jpg", "photos.jpg"):
+            assert os.path.getsize(os.path.join(folder, sheet)) > 1000
         for word in ("Form", "Palette", "unseen", "Fréchet", "diversity", "PSNR", "edge", "walk", "AbsRel", "δ1"):
             assert word in text, word + " is not in the table"
 
@@ -386,7 +427,8 @@ def main():
         import importlib
         globals().update(numpy=numpy, torch=torch, Image=Image)
         torch.set_num_threads(2)
-        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model", "judge", "stages", "onestep"):
+        for name in ("words", "tokenizer", "model", "tensors", "pool", "paint", "scene", "depth_model", "judge", "stages",
+                     "depth_stage", "onestep"):
             globals()[name] = importlib.import_module(name)
     wanted = [c for c in CASES if len(sys.argv) < 2 or c.__name__ in sys.argv[1:]]
     print(f"1..{len(wanted)}", flush=True)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Depth-Anything-V2's layout (DINOv2 and a DPT head) with the tensor names of transformers, small.
 Sources: arXiv 2406.09414, arXiv 2103.13413; src/models/depth reads the result."""
+import json
+import math
 import os
 
 import torch
@@ -10,11 +12,14 @@ from torch.nn import functional as F
 import model
 import tensors
 
+# max_depth: metres, as Depth-Anything-V2-Metric has them; without it, relative disparity
 SIZES = {
-    "full": {"channels": 160, "layers": 6, "heads": 5, "taps": [2, 3, 5, 6], "grid": 14,
-             "stages": [24, 48, 80, 128], "features": 40, "mid": 24},
+    "full": {"channels": 160, "layers": 6, "heads": 5, "taps": [2, 3, 5, 6], "grid": 12,
+             "stages": [24, 48, 80, 128], "features": 40, "mid": 24, "max_depth": 20},
+    "small": {"channels": 160, "layers": 5, "heads": 5, "taps": [2, 3, 4, 5], "grid": 12,
+              "stages": [32, 40, 64, 96], "features": 32, "mid": 16, "max_depth": 20},
     "tiny": {"channels": 32, "layers": 4, "heads": 2, "taps": [1, 2, 3, 4], "grid": 6,
-             "stages": [8, 8, 16, 16], "features": 8, "mid": 8},
+             "stages": [8, 8, 16, 16], "features": 8, "mid": 8, "max_depth": 20},
 }
 PATCH = 14
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -102,7 +107,8 @@ class Depth(nn.Module):
         self.head = nn.ModuleDict({"conv1": nn.Conv2d(f, f // 2, 3, padding=1),
                                    "conv2": nn.Conv2d(f // 2, s["mid"], 3, padding=1),
                                    "conv3": nn.Conv2d(s["mid"], 1, 1)})
-        nn.init.constant_(self.head["conv3"].bias, 0.2)  # the last ReLU starts open
+        # the last ReLU starts open, the sigmoid at some 5 of 20 m
+        nn.init.constant_(self.head["conv3"].bias, -1.1 if "max_depth" in s else 0.2)
 
     def places(self, h, w):
         e, grid = self.backbone["embeddings"].position_embeddings, self.size["grid"]
@@ -113,11 +119,20 @@ class Depth(nn.Module):
         return t.flatten(2).transpose(1, 2)
 
     def forward(self, picture):
-        """picture [n, 3, h, w] in 0 .. 1, sides in fourteens -> disparity [n, 1, h, w], 0 and more."""
+        """picture [n, 3, h, w] in 0 .. 1, sides in fourteens -> metres [n, 1, h, w], or disparity."""
         mean, deviation = (torch.tensor(v, device=picture.device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
         return self.predict((picture - mean) / deviation)
 
     def predict(self, x):
+        y, far = self.logit(x), self.size.get("max_depth")
+        return torch.sigmoid(y) * far if far else F.relu(y)
+
+    def log_metres(self, picture):
+        """The logarithm of metres, where it is exact also far off."""
+        mean, deviation = (torch.tensor(v, device=picture.device).view(1, 3, 1, 1) for v in (MEAN, DEVIATION))
+        return F.logsigmoid(self.logit((picture - mean) / deviation).float()) + math.log(self.size["max_depth"])
+
+    def logit(self, x):
         high, wide = x.shape[2:]
         e = self.backbone["embeddings"]
         x = e.patch_embeddings["projection"](x)
@@ -143,7 +158,7 @@ class Depth(nn.Module):
             y = fusion.projection(F.interpolate(y, size=size, mode="bilinear", align_corners=True))
         y = self.head["conv1"](y)
         y = F.interpolate(y, size=(high, wide), mode="bilinear", align_corners=True)
-        return F.relu(self.head["conv3"](F.relu(self.head["conv2"](y))))
+        return self.head["conv3"](F.relu(self.head["conv2"](y)))
 
     def config(self):
         s = self.size
@@ -154,8 +169,8 @@ class Depth(nn.Module):
                     "num_attention_heads": s["heads"], "num_hidden_layers": s["layers"],
                     "patch_size": PATCH, "reshape_hidden_states": False,
                     "out_features": [f"stage{t}" for t in s["taps"]], "out_indices": s["taps"]},
-                "depth_estimation_type": "relative", "fusion_hidden_size": s["features"],
-                "head_hidden_size": s["mid"], "head_in_index": -1, "max_depth": 1,
+                "depth_estimation_type": "metric" if "max_depth" in s else "relative", "fusion_hidden_size": s["features"],
+                "head_hidden_size": s["mid"], "head_in_index": -1, "max_depth": s.get("max_depth", 1),
                 "neck_hidden_sizes": s["stages"], "patch_size": PATCH,
                 "reassemble_factors": [4, 2, 1, 0.5], "reassemble_hidden_size": s["channels"],
                 "torch_dtype": "float16"}
@@ -171,3 +186,19 @@ def write_folder(folder, depth, dtype=torch.float16):
         "ensure_multiple_of": PATCH, "image_mean": MEAN, "image_processor_type": "DPTImageProcessor",
         "image_std": DEVIATION, "keep_aspect_ratio": True, "resample": 3,
         "rescale_factor": 1 / 255, "size": {"height": side, "width": side}})
+
+
+def read_folder(folder):
+    """The network of a folder, with the numbers that the engine reads there."""
+    with open(os.path.join(folder, "config.json"), encoding="utf-8") as f:
+        config = json.load(f)
+    b = config["backbone_config"]
+    size = {"channels": b["hidden_size"], "layers": b["num_hidden_layers"], "heads": b["num_attention_heads"],
+            "taps": b["out_indices"], "grid": b["image_size"] // PATCH, "stages": config["neck_hidden_sizes"],
+            "features": config["fusion_hidden_size"], "mid": config["head_hidden_size"]}
+    if config["depth_estimation_type"] == "metric":
+        size["max_depth"] = config["max_depth"]
+    net = Depth(size)
+    state = tensors.load(os.path.join(folder, "model.safetensors"))
+    net.load_state_dict({k: v.float() for k, v in state.items()})
+    return net.eval()

@@ -18,12 +18,11 @@ import depth_model
 import judge
 import model
 import pool
-import scene
+import quality_depth
 import words
 from harness import autocast, read_result
+from page import put, table
 from stages import Setup
-
-BEGIN, END = "<!-- measured: quality.py -->", "<!-- end -->"
 
 
 class Measure:
@@ -192,52 +191,13 @@ def walks(m, out, frames=48):
 
 
 def depth(m, out):
-    """Disparity is up to scale and shift: both are fitted to each picture, as the papers do. The
-    ground beyond 20 m, which the mist hides, does not count."""
-    net = depth_model.Depth("tiny" if m.s.tiny else "full")
-    if not read_result(m.s.args.results, "depth", net, required=False):
-        return
-    net = net.to(m.s.device).eval()
-    size = (56, 84) if m.s.tiny else (168, 224)
-    errors, close = [], []
-    first = 1 << 41  # seeds that training never reaches
-    for i in range(0, min(m.count, 512), 32):
-        x, z = scene.render(torch.arange(first + i, first + i + 32, device=m.s.device), *size)
-        got = net(x).float()
-        for k in range(len(x)):
-            solid = z[k] < 20
-            want, have = 1 / z[k][solid], got[k][solid]
-            a = torch.stack([have, torch.ones_like(have)], 1)
-            fit = torch.linalg.lstsq(a.cpu(), want[:, None].cpu()).solution.to(x.device)
-            mine = 1 / (a @ fit)[:, 0].clamp(min=1 / 80)
-            true = z[k][solid]
-            errors.append(((mine - true).abs() / true).mean())
-            close.append((torch.maximum(mine / true, true / mine) < 1.25).float().mean())
-    out.append(("Depth of unseen scenes: AbsRel", torch.stack(errors).mean().item(), "<=", 0.10))
-    out.append(("Depth of unseen scenes: δ1", torch.stack(close).mean().item(), ">=", 0.92))
+    net = depth_model.Depth(m.s.args.size)
+    if read_result(m.s.args.results, "depth", net, required=False):
+        size = (56, 84) if m.s.tiny else (168, 224)
+        out += quality_depth.figures(net.to(m.s.device).eval(), min(m.count, 512), size, m.s.device)[:2]
 
 
 # ------------------------------------------------------------------------------ what is written
-def table(figures, note):
-    lines = [BEGIN, note, "", "| | measured | bar | |", "|---|---|---|---|"]
-    for name, value, sign, bar in figures:
-        met = "" if bar is None else ("met" if (value >= bar if sign == ">=" else value <= bar) else "missed")
-        lines.append(f"| {name} | {value:.3g} | {f'{sign} {bar:g}' if bar is not None else ''} | {met} |")
-    return "\n".join(lines + [END])
-
-
-def put(path, text):
-    """Between the marks of the page, or as a page of its own."""
-    old = ""
-    if os.path.exists(path):
-        with open(path, encoding="utf-8") as f:
-            old = f.read()
-    if BEGIN in old and END in old:
-        text = old[:old.index(BEGIN)] + text + old[old.index(END) + len(END):]
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text if text.endswith("\n") else text + "\n")
-
-
 def pictures(m, folder):
     """Sheets for a person's eye: real above, made below; through the autoencoder; painted over."""
     from PIL import Image

@@ -6,11 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-import depth_model
 import judge
 import model
 import pool
-import scene
 import words
 from harness import HALF_ON_CPU, Average, Stage, autocast, clip, compiled, read_result, write_result
 from tokenizer import Tokenizer, learn
@@ -259,64 +257,3 @@ def unet(s):
     parts = {"net": net, "text": words_net, "average": average}
     Stage(s.args, "unet", parts, [optimizer], step, write, minutes=7.6).run()
     write()
-
-
-# ------------------------------------------------------------------------------ depth
-def depth(s):
-    """Disparity of random scenes; 2.5 m is 1, the sky 0."""
-    net = depth_model.Depth("tiny" if s.tiny else "full").to(s.device)
-    high, wide = (56, 84) if s.tiny else (168, 224)
-    count = 8 if s.tiny else max(64, int(16000 * s.args.scale))
-    each = 4 if s.tiny else 128
-    store_x = torch.empty(count, 3, high, wide, dtype=torch.uint8, device=s.device)
-    store_y = torch.empty(count, 1, high, wide, dtype=torch.float16, device=s.device)
-    made, next_seed = [0], [s.args.seed * 1000003]
-
-    def make():
-        seeds = torch.arange(next_seed[0], next_seed[0] + each, device=s.device)
-        next_seed[0] += each
-        x, z = scene.render(seeds, high, wide)
-        at = made[0] % count
-        store_x[at:at + each] = (x * 255).round().byte()[:count - at]
-        store_y[at:at + each] = (2.5 / z).half()[:count - at]
-        made[0] += each
-
-    import time
-    start = time.time()
-    while made[0] < count and time.time() - start < s.args.fill:
-        make()
-    print(f"  scenes: {made[0]} in {time.time() - start:.1f} s", flush=True)
-    average = Average([net])
-    optimizer = adam(net.parameters(), 6e-4, 0.02)
-    n, steps = s.batch(128), [0]
-    fast = compiled(net, s.args)
-
-    def step(p):
-        steps[0] += 1
-        if steps[0] % 8 == 0:
-            make()
-        pick = torch.randint(0, min(made[0], count), (n,), device=s.device)
-        x, y = store_x[pick].float() / 255, store_y[pick].float()
-        flip = torch.rand(n, 1, 1, 1, device=s.device) < 0.5
-        x, y = torch.where(flip, x.flip(3), x), torch.where(flip, y.flip(3), y)
-        tone = torch.rand(n, 1, 1, 1, device=s.device) * 0.5 + 0.75
-        x = (x * tone + 0.02 * torch.randn_like(x)).clamp(0, 1)
-        with autocast(s.device):
-            out = fast(x).float()
-        loss = (out - y).abs().mean() * 4
-        a, b = out, y
-        for _ in range(3):  # edges, also coarse ones
-            loss = loss + (torch.diff(a, dim=3) - torch.diff(b, dim=3)).abs().mean() + \
-                (torch.diff(a, dim=2) - torch.diff(b, dim=2)).abs().mean()
-            a, b = F.avg_pool2d(a, 2), F.avg_pool2d(b, 2)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip(net.parameters())
-        optimizer.step()
-        average.update()
-        solid = y > 0.03
-        error = ((y / out.detach().clamp(min=0.02) - 1).abs() * solid).sum() / solid.sum().clamp(min=1)
-        return {"loss": loss, "absrel": error}
-
-    Stage(s.args, "depth", {"net": net, "average": average}, [optimizer], step, minutes=1.4).run()
-    s.write("depth", average.kept[0])

@@ -20,9 +20,10 @@ import torch
 
 import depth_model
 import model
+from depth_stage import depth
 from distill import distill
 from onestep import onestep, reader
-from stages import Setup, autoencoder, classifier, depth, text, unet
+from stages import Setup, autoencoder, classifier, text, unet
 from harness import HALF_ON_CPU, read_result
 
 STAGES = {"features": lambda s: classifier(s, "features"), "judge": lambda s: classifier(s, "judge"),
@@ -31,17 +32,21 @@ STAGES = {"features": lambda s: classifier(s, "features"), "judge": lambda s: cl
 
 
 def export(s):
-    """The folders that the engine reads. Without a student the many-step network is written."""
-    if not read_result(s.args.results, "student", s.unet, required=False):
-        read_result(s.args.results, "unet", s.unet)
-    read_result(s.args.results, "text", s.text)
-    read_result(s.args.results, "autoencoder", s.vae)
-    model.write_folder(s.args.out, s.text, s.unet, s.vae, s.words, sample_size=s.picture // 8)
-    print("wrote " + s.args.out)
-    net = depth_model.Depth("tiny" if s.tiny else "full")
-    if read_result(s.args.results, "depth", net, required=False):
+    """The folders that the engine reads, of what there is. Without a student the many-step network is
+    written."""
+    results, made = s.args.results, []
+    if read_result(results, "student", s.unet, required=False) or read_result(results, "unet", s.unet, required=False):
+        read_result(results, "text", s.text)
+        read_result(results, "autoencoder", s.vae)
+        model.write_folder(s.args.out, s.text, s.unet, s.vae, s.words, sample_size=s.picture // 8)
+        made.append(s.args.out)
+    net = depth_model.Depth(s.args.size)
+    if read_result(results, "depth", net, required=False):
         depth_model.write_folder(s.args.out + "-depth", net)
-        print("wrote " + s.args.out + "-depth")
+        made.append(s.args.out + "-depth")
+    if not made:
+        raise SystemExit(f"{results} holds neither unet nor depth: run `train.py unet` or `train.py depth` first")
+    print("wrote " + ", ".join(made))
 
 
 def parse(argv=None):
