@@ -6,7 +6,7 @@ const struct bench_group bench_groups[] = {
     { "kernels", "picture kernels at 1920x1080, each variant beside plain C", bench_kernels,
       0.5 },
     { "nn", "convolutions, products and attention of models, each kernel", bench_nn, 0.8 },
-    { "models", "whole models of the true shapes, random weights: rate, load, memory",
+    { "models", "whole models of the true shapes, and the bundled ones: rate, load, memory",
       bench_models, 6 },
     { "ears", "live analysis of sound: cost, latency, beats told in time", bench_ears, 0.5 },
     { "cloud", "depth to points: every filter, and the messages", bench_cloud, 0.5 },

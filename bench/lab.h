@@ -47,5 +47,7 @@ ph_err bench_chain_run(struct bench_chain *c);
 
 // Depth from end to end, of the group models.
 void bench_depth(struct bench_lab *lab);
+// What comes with the program, of the group models.
+void bench_spark(struct bench *b);
 
 #endif

@@ -136,9 +136,9 @@ static int run_list(const struct cli_args *args)
         fprintf(stderr, "nothing in %s; phosphene models pull sd-turbo gets a model\n",
                 ph_shelf_folder());
     else
-        printf("%-28s %-28s %9s  %-12s %s\n", "model", "class", "size", "weights", "folder");
+        printf("%-28s %-32s %9s  %-12s %s\n", "model", "class", "size", "weights", "folder");
     for (; !cli_flag(args, "json") && list->name; list++)
-        printf("%-28s %-28s %9s  %-12s %s\n", list->name, list->class,
+        printf("%-28s %-32s %9s  %-12s %s\n", list->name, list->class,
                cli_bytes((double) list->bytes, bytes, sizeof bytes), types_of(list, types),
                list->path);
     ph_tree_free(tree);
