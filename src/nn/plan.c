@@ -132,6 +132,38 @@ struct preparing {
     ph_err ret;
 };
 
+// The best by its own account behind `last`, or NULL.
+static const struct ph_kernel *next_kernel(const struct ph_plan *plan, const struct ph_step *s,
+                                           const struct ph_kernel *last)
+{
+    double limit = last->fits(s, plan->place, plan->precision), most = 0;
+    const struct ph_kernel *best = NULL;
+    bool behind = false;
+    for (const struct ph_kernel *const *k = plan->device->kernels; *k; k++) {
+        double speed = (*k)->op == s->op ? (*k)->fits(s, plan->place, plan->precision) : 0;
+        bool later = speed < limit || (behind && speed <= limit);
+        behind |= *k == last;
+        if (*k == last || !later || speed <= most) continue;
+        best = *k;
+        most = speed;
+    }
+    return best;
+}
+
+// A library may know only when it is asked that it has nothing for a step: then the next best.
+static ph_err prepare_kernel(struct preparing *w)
+{
+    struct ph_step *s = w->step;
+    struct ph_plan *plan = w->plan;
+    for (;;) {
+        const struct ph_kernel *k = s->kernel, *next;
+        if (!k->prepare) return PH_OK;
+        ph_err ret = k->prepare(plan->device, s, plan->place, plan->precision, w->fault);
+        if (ret != PH_ENOTSUP || !(next = next_kernel(plan, s, k))) return ret;
+        s->kernel = next;
+    }
+}
+
 // On the device's thread, a step at a time: a plan that serves waits for one step at most.
 static void prepare_step(void *arg)
 {
@@ -154,8 +186,8 @@ static void prepare_step(void *arg)
     if (!s->kernel)
         w->ret = ph_fail(w->fault, PH_ENOTSUP, s->name, "%s: no kernel does %s here", s->name,
                          ph_op_name(s->op));
-    else if (s->kernel->prepare)
-        w->ret = s->kernel->prepare(plan->device, s, plan->place, plan->precision, w->fault);
+    else
+        w->ret = prepare_kernel(w);
     if (w->ret < 0) s->kernel = NULL; // has nothing to finish
 }
 

@@ -11,8 +11,9 @@
 struct ph_device;
 // spec: "cpu", "cpu:threads=2", "cpu:threads=2,pin" (one thread a processor, bound), "cpu:plain"
 // (the C truth of every operation alone), "cpu:bf16" (the same with weights and what layers give
-// rounded to bf16, sums in f32 and nothing fused, whatever a plan asks: what an honest bf16 shows); "cuda", "cuda:device=1", "cuda:steps" (every step timed, no
-// graph), "cuda:nolt" (without cuBLASLt); "auto": a GPU when there is one, else the CPU. NULL = "cpu".
+// rounded to bf16, sums in f32 and nothing fused, whatever a plan asks: what an honest bf16 shows);
+// "cuda", "cuda:device=1", "cuda:steps" (every step timed), "cuda:nograph" (launched one by one),
+// "cuda:nolt" (without cuBLASLt); "auto": a GPU when there is one, else the CPU. NULL = "cpu".
 // Two opens of one spec give one device.
 ph_err ph_device_open(const char *spec, struct ph_device **out, struct ph_fault *fault);
 struct ph_device *ph_device_ref(struct ph_device *d);

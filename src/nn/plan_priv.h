@@ -36,6 +36,7 @@ struct ph_device {
     void (*job)(void *arg);
     void *job_arg;
     bool quit;
+    bool mark_steps; // set when opened: a recording has a mark after each step, too
 
     // Only touched on the device's thread.
     void *arena; // of all plans in turn: nothing in it survives a run

@@ -159,6 +159,7 @@ static ph_err run_steps(struct ph_plan *plan, bool timed)
     const struct ph_backend *b = plan->device->backend;
     struct ph_run run = { plan->place, NULL, plan->device->threads };
     int64_t before = ph_now_ns();
+    if (timed && b->mark) b->mark(plan->device, 0);
     for (int i = 0; i < plan->step_count; i++) {
         struct ph_step *s = &plan->steps[i];
         if (!s->kernel || !(s->inputs_used & (PH_EVERY_RUN | plan->dirty))) continue;
@@ -199,11 +200,11 @@ static bool run_recorded(struct ph_plan *plan)
 {
     struct ph_device *d = plan->device;
     const struct ph_backend *b = d->backend;
-    if (plan->dirty || !b->record || plan->unrecordable) return false;
+    if (plan->dirty & ~PH_EVERY_RUN || !b->record || plan->unrecordable) return false;
     if (plan->recorded_at != d->arena_moves || plan->recorded_hold != plan->hold)
         drop_recording(plan);
     if (!plan->recording && b->record(d)) {
-        plan->ret = run_steps(plan, false);
+        plan->ret = run_steps(plan, d->mark_steps);
         plan->recording = b->recorded(d);
         plan->recorded_at = d->arena_moves;
         plan->recorded_hold = plan->hold;
@@ -234,7 +235,7 @@ static void run_on_device(void *arg)
     plan->run_ns = ph_now_ns() - begin;
     if (b->mark && plan->ret >= 0) {
         plan->run_ns = b->between(d, 0, PH_BACKEND_MOMENTS);
-        if (!whole) read_times(plan);
+        if (!whole || d->mark_steps) read_times(plan);
     }
     if (plan->ret >= 0) plan->dirty = 0; // else rare steps have run that will run again
 }

@@ -320,6 +320,7 @@ void host_launch(enum cu_kernel k, const uint32_t grid[3], size_t shared, const 
     pthread_mutex_unlock(&lock);
 }
 
+#ifndef HOST_MACHINE_ONLY
 // ------------------------------------------------------------------------------ the device
 static void launch(struct ph_device *d, enum cu_kernel k, struct cu_grid grid, size_t shared,
                    const void *args, size_t size)
@@ -386,3 +387,4 @@ __attribute__((constructor)) static void offer(void)
 {
     ph_backend_offer(&backend);
 }
+#endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A CUDA device: one stream, memory of its own, kernels from the fat binaries in the program.
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,15 +21,15 @@ struct cuda {
     void *context, *stream;
     void *modules[8], *functions[CU_KERNEL_COUNT];
     void *moments[PH_BACKEND_MOMENTS + 1]; // events, made when first used
-    bool graphs;
+    bool graphs, pools;
+    bool recording; // only the device's own thread asks
     // What may be called from any thread. While a recording is made, only the device's own thread
     // gives the stream work.
     pthread_mutex_t lock;
     char *pinned;
     size_t pinned_used;
-    int error; // the first
-    const char *error_at;
-    bool told;
+    _Atomic int error; // the first since the last finish; any thread
+    const char *_Atomic error_at;
 };
 
 static struct cuda *own(struct ph_device *d)
@@ -36,13 +37,11 @@ static struct cuda *own(struct ph_device *d)
     return d->own;
 }
 
-// The first error stays: what follows it is its consequence.
+// The first error stays until finish tells: what follows it is its consequence.
 static bool failed(struct cuda *c, int error, const char *at)
 {
-    if (error && !c->error) {
-        c->error = error;
-        c->error_at = at;
-    }
+    int none = 0;
+    if (error && atomic_compare_exchange_strong(&c->error, &none, error)) c->error_at = at;
     return error != 0;
 }
 
@@ -61,7 +60,7 @@ static void use(struct cuda *c)
 // ------------------------------------------------------------------------------ options
 struct options {
     int ordinal;
-    bool steps, no_lt;
+    bool steps, no_graphs, no_lt;
 };
 
 static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
@@ -78,12 +77,15 @@ static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
             o->ordinal = (int) n;
         } else if (len == 5 && strncmp(text, "steps", len) == 0) {
             o->steps = true;
+        } else if (len == 7 && strncmp(text, "nograph", len) == 0) {
+            o->no_graphs = true;
         } else if (len == 4 && strncmp(text, "nolt", len) == 0) {
             o->no_lt = true;
         } else {
-            return ph_fail(fault, PH_EINVAL, "device",
-                           "cuda has no option \"%.*s\"; there are device=N, steps, nolt",
-                           (int) len, text);
+            return ph_fail(
+                fault, PH_EINVAL, "device",
+                "cuda has no option \"%.*s\"; there are device=N, steps, nograph, nolt",
+                (int) len, text);
         }
         text += len + (text[len] == ',');
     }
@@ -129,7 +131,7 @@ static ph_err load(struct cuda *c, struct ph_fault *fault)
             return ph_fail(fault, PH_EDEVICE, "device", "cuda: no kernel %s: %s",
                            kernels[k].name, ph_cu_driver_error(c->api, error));
         // Best effort: a kernel that wants more than the device has is refused when it is prepared.
-        c->api->cuFuncSetAttribute(*f, CU_DYNAMIC_SHARED, (int) c->base.shared_most - 1024);
+        c->api->cuFuncSetAttribute(*f, CU_DYNAMIC_SHARED, (int) c->base.shared_most);
     }
     return PH_OK;
 }
@@ -160,10 +162,10 @@ static void cuda_close(struct ph_device *d)
 {
     struct cuda *c = own(d);
     if (!c) return;
-    d->own = NULL;
     if (c->context) {
         c->api->cuCtxSetCurrent(c->context);
         if (c->stream) c->api->cuStreamSynchronize(c->stream);
+        ph_cu_lt_end(d);
         for (int i = 0; i <= PH_BACKEND_MOMENTS; i++)
             if (c->moments[i]) c->api->cuEventDestroy_v2(c->moments[i]);
         for (int i = 0; ph_cu_files[i]; i++)
@@ -173,6 +175,7 @@ static void cuda_close(struct ph_device *d)
         c->api->cuDevicePrimaryCtxRelease_v2(c->ordinal);
     }
     pthread_mutex_destroy(&c->lock);
+    d->own = NULL;
     free(c);
 }
 
@@ -195,6 +198,7 @@ static ph_err begin(struct ph_device *d, const struct options *o, struct ph_faul
     c->base.stream = c->stream;
     c->base.multiprocessors = attribute(c, CU_MULTIPROCESSORS, device);
     c->base.shared_most = (size_t) attribute(c, CU_SHARED_OPT_IN, device);
+    c->pools = attribute(c, CU_POOLS, device);
     int major = attribute(c, CU_CAPABILITY_MAJOR, device);
     int minor = attribute(c, CU_CAPABILITY_MINOR, device);
     if (major < 8)
@@ -204,7 +208,7 @@ static ph_err begin(struct ph_device *d, const struct options *o, struct ph_faul
     ph_err ret = load(c, fault);
     if (ret < 0) return ret;
     c->api->cuDeviceGetName(name, sizeof name, device);
-    if (!o->no_lt) ph_cu_lt_describe(lt, sizeof lt);
+    if (!o->no_lt) ph_cu_lt_begin(d, lt, sizeof lt);
     snprintf(d->name, sizeof d->name, "cuda: %s, compute %d.%d, %s", name, major, minor, lt);
     return PH_OK;
 }
@@ -224,12 +228,13 @@ static ph_err cuda_open(struct ph_device *d, const char *text, struct ph_fault *
     if (!c) return PH_ENOMEM;
     c->api = api;
     c->base.launch = launch;
-    c->graphs = !o.steps;
+    c->graphs = !o.no_graphs;
+    d->mark_steps = o.steps;
     pthread_mutex_init(&c->lock, NULL);
     d->own = c; // closed with the device, also when the rest fails
     d->threads = 1;
     ret = begin(d, &o, fault);
-    if (ret >= 0) ph_cu_list_kernels(d, !o.no_lt && ph_cu_lt_open());
+    if (ret >= 0) ph_cu_list_kernels(d, c->base.lt);
     return ret;
 }
 
@@ -240,16 +245,20 @@ static bool cuda_present(void)
 }
 
 // ------------------------------------------------------------------------------ memory
+// From the stream's pool: whatever uses the memory is on the stream behind it, and whoever used what
+// is given back is before, so nobody waits. A device without pools is waited for by the driver.
 static void *cuda_alloc(struct ph_device *d, size_t size)
 {
     struct cuda *c = own(d);
     cu_address at = 0;
+    if (!size) size = 64;
     pthread_mutex_lock(&c->lock);
     use(c);
     // Not c's error: the caller gets NULL and says what it was for.
-    if (c->api->cuMemAlloc_v2(&at, size ? size : 64)) at = 0;
-    if (at) TRY(c, cuMemsetD8Async, at, 0, size ? size : 64, c->stream);
-    if (at) TRY(c, cuStreamSynchronize, c->stream);
+    int error = c->pools ? c->api->cuMemAllocAsync(&at, size, c->stream)
+                         : c->api->cuMemAlloc_v2(&at, size);
+    if (error) at = 0;
+    if (at) TRY(c, cuMemsetD8Async, at, 0, size, c->stream);
     pthread_mutex_unlock(&c->lock);
     return (void *) (uintptr_t) at;
 }
@@ -257,9 +266,13 @@ static void *cuda_alloc(struct ph_device *d, size_t size)
 static void cuda_release(struct ph_device *d, void *memory, size_t size)
 {
     struct cuda *c = own(d);
+    cu_address at = (cu_address) (uintptr_t) memory;
     pthread_mutex_lock(&c->lock);
     use(c);
-    TRY(c, cuMemFree_v2, (cu_address) (uintptr_t) memory);
+    if (c->pools)
+        TRY(c, cuMemFreeAsync, at, c->stream);
+    else
+        TRY(c, cuMemFree_v2, at);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -311,24 +324,28 @@ static void cuda_move(struct ph_device *d, void *dst, const void *src, size_t si
 }
 
 // ------------------------------------------------------------------------------ running
+// What the waiting itself says ends the context, and every later call says it again. Anything else
+// (a launch that was refused, no memory) was of one run: it is told and over.
 static ph_err cuda_finish(struct ph_device *d)
 {
     struct cuda *c = own(d);
     use(c);
-    TRY(c, cuStreamSynchronize, c->stream);
-    if (!c->error) return PH_OK;
-    if (!c->told)
-        ph_error(NULL, "cuda", "%s: %s", c->error_at, ph_cu_driver_error(c->api, c->error));
-    c->told = true;
-    return c->error == 2 ? PH_ENOMEM : PH_EDEVICE;
+    bool dead = TRY(c, cuStreamSynchronize, c->stream);
+    int error = atomic_exchange(&c->error, 0);
+    if (!error) return PH_OK;
+    ph_error(NULL, "cuda", "%s: %s%s", c->error_at, ph_cu_driver_error(c->api, error),
+             dead ? "; the device works again when the program is begun anew" : "");
+    return error == CU_OUT_OF_MEMORY ? PH_ENOMEM : PH_EDEVICE;
 }
 
+// In a recording a mark is a node of the graph, which has a time at every replay.
 static void cuda_mark(struct ph_device *d, int i)
 {
     struct cuda *c = own(d);
     use(c);
     if (!c->moments[i]) TRY(c, cuEventCreate, &c->moments[i], 0);
-    TRY(c, cuEventRecord, c->moments[i], c->stream);
+    TRY(c, cuEventRecordWithFlags, c->moments[i], c->stream,
+        c->recording ? CU_RECORD_EXTERNAL : 0);
 }
 
 static int64_t cuda_between(struct ph_device *d, int from, int to)
@@ -347,7 +364,8 @@ static bool cuda_record(struct ph_device *d)
     if (!c->graphs || c->error) return false;
     pthread_mutex_lock(&c->lock); // until cuda_recorded
     use(c);
-    if (!c->api->cuStreamBeginCapture_v2(c->stream, CU_CAPTURE_OF_THREAD)) return true;
+    c->recording = !c->api->cuStreamBeginCapture_v2(c->stream, CU_CAPTURE_OF_THREAD);
+    if (c->recording) return true;
     pthread_mutex_unlock(&c->lock);
     return false;
 }
@@ -356,7 +374,9 @@ static void *cuda_recorded(struct ph_device *d)
 {
     struct cuda *c = own(d);
     void *graph = NULL, *exec = NULL;
+    c->recording = false;
     int error = c->api->cuStreamEndCapture(c->stream, &graph);
+    if (!error) error = c->error; // a step is missing
     if (!error) error = c->api->cuGraphInstantiateWithFlags(&exec, graph, 0);
     if (graph) c->api->cuGraphDestroy(graph);
     pthread_mutex_unlock(&c->lock);

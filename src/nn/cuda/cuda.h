@@ -21,6 +21,7 @@ struct cu_device {
     int multiprocessors;
     size_t shared_most; // bytes that a block may have
     void *stream;       // of the driver; NULL in tests
+    void *lt;           // of cuBLASLt, made for this device; NULL without
 };
 
 struct cu_device *ph_cu_of(struct ph_device *d);
@@ -65,6 +66,7 @@ void ph_cu_launch_flat(const struct ph_step *s, enum cu_kernel k, uint64_t n, co
                        size_t size);
 
 // A library's call failed: the run ends with PH_EDEVICE, as after a failed launch. at: a literal.
+// Tests without a driver have no such libraries and leave it out.
 void ph_cu_fail(struct ph_device *d, const char *at);
 
 // Weights of a conv or linear step as [outputs padded to CU_N_PADDED][tap][cin padded to `pad`] of
@@ -77,9 +79,9 @@ extern const unsigned char *const ph_cu_images[]; // fat binaries; NULL when bui
 extern const char *const ph_cu_files[];           // "pointwise", ...; NULL-terminated
 
 // ------------------------------------------------------------------------------ cuBLASLt
-// The library, opened once; NULL: it is not there or too old.
-const struct cu_lt *ph_cu_lt_open(void);
+// Sets ph_cu_of(d)->lt where the library is, on the device's thread, its context current; text:
 // "cuBLASLt 13.1.0", or what is missing.
-void ph_cu_lt_describe(char *text, size_t size);
+void ph_cu_lt_begin(struct ph_device *d, char *text, size_t size);
+void ph_cu_lt_end(struct ph_device *d); // before the context goes
 
 #endif

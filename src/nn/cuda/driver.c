@@ -29,8 +29,8 @@ static bool find_all(void *library)
 
 static bool begin(void)
 {
-    void *library =
-        dlopen("libcuda.so.1", RTLD_NOW | RTLD_LOCAL); // it keeps threads: not closed
+    static const char *const names[] = { "libcuda.so.1", NULL };
+    void *library = ph_cu_library_open(names);
     if (!library) {
         snprintf(reason, sizeof reason, "%s",
                  access("/proc/driver/nvidia/version", R_OK)
@@ -72,7 +72,8 @@ const char *ph_cu_driver_error(const struct cu_driver *api, int error)
 void *ph_cu_library_open(const char *const *names)
 {
     const char *own = getenv("PH_CUDA_PATH");
-    const char *const folders[] = { own ? own : "", "", "/usr/local/cuda/lib64" };
+    const char *const folders[] = { own ? own : "", "", "/usr/local/cuda/lib64",
+                                    "/usr/local/nvidia/lib64", "/usr/lib/wsl/lib" };
     char path[4096];
     for (size_t f = own ? 0 : 1; f < sizeof folders / sizeof *folders; f++)
         for (const char *const *n = names; *n; n++) {

@@ -21,6 +21,8 @@ typedef uint64_t cu_address;
     X(cuDevicePrimaryCtxRelease_v2, (int device))                                              \
     X(cuCtxSetCurrent, (void *context))                                                        \
     X(cuMemAlloc_v2, (cu_address * at, size_t size))                                           \
+    X(cuMemAllocAsync, (cu_address * at, size_t size, void *stream))                           \
+    X(cuMemFreeAsync, (cu_address at, void *stream))                                           \
     X(cuMemFree_v2, (cu_address at))                                                           \
     X(cuMemAllocHost_v2, (void **at, size_t size))                                             \
     X(cuMemFreeHost, (void *at))                                                               \
@@ -39,8 +41,7 @@ typedef uint64_t cu_address;
     X(cuGraphExecDestroy, (void *exec))                                                        \
     X(cuGraphDestroy, (void *graph))                                                           \
     X(cuEventCreate, (void **event, unsigned flags))                                           \
-    X(cuEventRecord, (void *event, void *stream))                                              \
-    X(cuEventSynchronize, (void *event))                                                       \
+    X(cuEventRecordWithFlags, (void *event, void *stream, unsigned flags))                     \
     X(cuEventElapsedTime, (float *ms, void *begin, void *end))                                 \
     X(cuEventDestroy_v2, (void *event))                                                        \
     X(cuModuleLoadData, (void **module, const void *image))                                    \
@@ -57,9 +58,12 @@ enum {
     CU_CAPABILITY_MAJOR = 75,
     CU_CAPABILITY_MINOR = 76,
     CU_SHARED_OPT_IN = 97,
-    CU_DYNAMIC_SHARED = 8, // of functions
-    CU_NON_BLOCKING = 1,   // of streams
-    CU_UNKNOWN = 999,      // an error that the driver has no name for
+    CU_POOLS = 115,
+    CU_DYNAMIC_SHARED = 8,  // of functions
+    CU_NON_BLOCKING = 1,    // of streams
+    CU_RECORD_EXTERNAL = 1, // of events: a node of the graph, with a time of its own
+    CU_OUT_OF_MEMORY = 2,   // errors
+    CU_UNKNOWN = 999,       // an error that the driver has no name for
     CU_CAPTURE_OF_THREAD = 1
 };
 
@@ -74,8 +78,8 @@ struct cu_driver {
 const struct cu_driver *ph_cu_driver_open(char *why, size_t size);
 const char *ph_cu_driver_error(const struct cu_driver *api, int error); // "out of memory"
 
-// The first of these libraries that there is, from PH_CUDA_PATH, the usual path, and CUDA's own
-// folder; NULL. Never closed. names: NULL-terminated.
+// The first of these libraries that there is, from PH_CUDA_PATH, the usual path, and the folders of
+// CUDA and of the driver; NULL. Never closed. names: NULL-terminated.
 void *ph_cu_library_open(const char *const *names);
 
 #endif

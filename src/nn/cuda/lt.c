@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear layers by cuBLASLt, where it is: a kernel among others, chosen by what was measured. Declared
-// here and opened at run time (the interface is that of cuBLASLt 12 and 13).
+// Linear layers by cuBLASLt, where it is: a kernel among others, chosen by what was measured.
 //
 // Memory has y [m, n] = x [m, k] w' [n, k] by rows; the library counts by columns, so there it is
 // y' [n, m] = w [n, k] turned, times x' [k, m].
@@ -13,49 +12,21 @@
 #include <string.h>
 
 #include "nn/cuda/driver.h"
+#include "nn/cuda/lt.h"
 #include "nn/plan_priv.h"
 
 enum { R_32F = 0, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68, OP_TURNED = 1 };
 enum { DESC_TRANSA = 3, DESC_EPILOGUE = 7, DESC_BIAS = 8, DESC_BIAS_TYPE = 26 };
-enum { EPILOGUE_RELU = 2, EPILOGUE_BIAS = 4, EPILOGUE_NONE = 1, PREFER_WORKSPACE = 1 };
+enum { EPILOGUE_RELU = 2, EPILOGUE_BIAS = 4, EPILOGUE_NONE = 1 };
+// Of preferences. Unless told, the library takes every matrix to lie on a multiple of 256 bytes, and
+// places of a plan lie on multiples of 64.
+enum { PREFER_WORKSPACE = 1, PREFER_ALIGNED_A = 5, PREFER_ALIGNED_D = 8, ALIGNED = 64 };
 enum { WORKSPACE = 32 << 20 };
-
-struct heuristic {
-    uint64_t algorithm[8];
-    size_t workspace;
-    int state;
-    float waves;
-    int reserved[4];
-};
-
-#define FUNCTIONS(X)                                                                           \
-    X(cublasLtCreate, int, (void **handle))                                                    \
-    X(cublasLtGetVersion, size_t, (void) )                                                     \
-    X(cublasLtMatmulDescCreate, int, (void **desc, int compute, int scale))                    \
-    X(cublasLtMatmulDescDestroy, int, (void *desc))                                            \
-    X(cublasLtMatmulDescSetAttribute, int,                                                     \
-      (void *desc, int attribute, const void *value, size_t size))                             \
-    X(cublasLtMatrixLayoutCreate, int,                                                         \
-      (void **layout, int type, uint64_t rows, uint64_t columns, int64_t line))                \
-    X(cublasLtMatrixLayoutDestroy, int, (void *layout))                                        \
-    X(cublasLtMatmulPreferenceCreate, int, (void **preference))                                \
-    X(cublasLtMatmulPreferenceDestroy, int, (void *preference))                                \
-    X(cublasLtMatmulPreferenceSetAttribute, int,                                               \
-      (void *preference, int attribute, const void *value, size_t size))                       \
-    X(cublasLtMatmulAlgoGetHeuristic, int,                                                     \
-      (void *handle, void *desc, void *a, void *b, void *c, void *d, void *preference,         \
-       int wanted, struct heuristic *found, int *count))                                       \
-    X(cublasLtMatmul, int,                                                                     \
-      (void *handle, void *desc, const void *alpha, const void *a, void *a_layout,             \
-       const void *b, void *b_layout, const void *beta, const void *c, void *c_layout,         \
-       void *d, void *d_layout, const void *algorithm, void *workspace, size_t size,           \
-       void *stream))
 
 struct cu_lt {
 #define FIELD(name, result, arguments) result(*name) arguments;
-    FUNCTIONS(FIELD)
+    CU_LT(FIELD)
 #undef FIELD
-    void *handle;
 };
 
 static struct cu_lt lt;
@@ -70,35 +41,38 @@ static bool find_all(void)
 #define FIND(name, result, arguments)                                                          \
     *(void **) &lt.name = dlsym(library, #name);                                               \
     if (!lt.name) return false;
-    FUNCTIONS(FIND)
+    CU_LT(FIND)
 #undef FIND
     return true;
 }
 
-// On the device's thread, its context current.
-const struct cu_lt *ph_cu_lt_open(void)
+// A handle belongs to the context that is current when it is made.
+void ph_cu_lt_begin(struct ph_device *d, char *text, size_t size)
 {
     pthread_mutex_lock(&lock);
-    if (!tried) usable = find_all() && lt.cublasLtCreate(&lt.handle) == 0;
+    if (!tried) usable = find_all();
     tried = true;
     pthread_mutex_unlock(&lock);
-    return usable ? &lt : NULL;
-}
-
-void ph_cu_lt_describe(char *text, size_t size)
-{
-    if (!ph_cu_lt_open()) {
-        snprintf(text, size, "no cuBLASLt");
+    void *handle = NULL;
+    if (!usable || lt.cublasLtCreate(&handle)) {
+        snprintf(text, size, usable ? "a cuBLASLt that does not start" : "no cuBLASLt");
         return;
     }
+    ph_cu_of(d)->lt = handle;
     size_t v = lt.cublasLtGetVersion();
     snprintf(text, size, "cuBLASLt %zu.%zu.%zu", v / 10000, v / 100 % 100, v % 100);
+}
+
+void ph_cu_lt_end(struct ph_device *d)
+{
+    if (ph_cu_of(d)->lt) lt.cublasLtDestroy(ph_cu_of(d)->lt);
+    ph_cu_of(d)->lt = NULL;
 }
 
 // ------------------------------------------------------------------------------ a product
 struct product {
     void *desc, *w, *x, *y;
-    struct heuristic best;
+    struct cu_lt_answer best;
 };
 
 static int64_t up8(int64_t n)
@@ -170,16 +144,20 @@ static bool describe(struct product *p, const struct ph_step *s, const struct ph
                         set(p, DESC_BIAS_TYPE, &bias_type, sizeof bias_type));
 }
 
-static bool choose(struct product *p)
+static bool choose(struct product *p, void *handle)
 {
     void *preference = NULL;
-    size_t workspace = WORKSPACE;
+    uint64_t workspace = WORKSPACE;
+    uint32_t aligned = ALIGNED;
     int count = 0;
     if (lt.cublasLtMatmulPreferenceCreate(&preference)) return false;
     int error = lt.cublasLtMatmulPreferenceSetAttribute(preference, PREFER_WORKSPACE,
                                                         &workspace, sizeof workspace);
+    for (int a = PREFER_ALIGNED_A; a <= PREFER_ALIGNED_D && !error; a++)
+        error =
+            lt.cublasLtMatmulPreferenceSetAttribute(preference, a, &aligned, sizeof aligned);
     if (!error)
-        error = lt.cublasLtMatmulAlgoGetHeuristic(lt.handle, p->desc, p->w, p->x, p->y, p->y,
+        error = lt.cublasLtMatmulAlgoGetHeuristic(handle, p->desc, p->w, p->x, p->y, p->y,
                                                   preference, 1, &p->best, &count);
     lt.cublasLtMatmulPreferenceDestroy(preference);
     return !error && count == 1 && p->best.state == 0;
@@ -194,7 +172,7 @@ static ph_err prepare(struct ph_device *d, struct ph_step *s, const struct ph_pl
     if (!ret && s->bias) ret = ph_pack_f32(d, s, s->bias, &r->bias, fault);
     struct product *p = ret < 0 ? NULL : calloc(1, sizeof *p);
     r->own = p;
-    if (ret >= 0 && (!p || !describe(p, s, place, r) || !choose(p)))
+    if (ret >= 0 && (!p || !describe(p, s, place, r) || !choose(p, ph_cu_of(d)->lt)))
         ret = ph_fail(fault, PH_ENOTSUP, s->name, "%s: cuBLASLt has nothing for it", s->name);
     if (ret < 0)
         finish(d, s);
@@ -210,7 +188,7 @@ static void run(const struct ph_step *s, const struct ph_run *run)
     float one = 1, beta = s->residual == PH_NONE ? 0 : 1;
     void *y = run->place[s->out].data;
     const void *c = s->residual == PH_NONE ? y : run->place[s->residual].data;
-    if (lt.cublasLtMatmul(lt.handle, p->desc, &one, r->weight->data, p->w,
+    if (lt.cublasLtMatmul(ph_cu_of(r->device)->lt, p->desc, &one, r->weight->data, p->w,
                           run->place[s->in[0]].data, p->x, &beta, c, p->y, y, p->y,
                           &p->best.algorithm, s->scratch ? run->scratch : NULL, s->scratch,
                           ph_cu_of(r->device)->stream))
