@@ -332,8 +332,8 @@ static void tensor_run(const struct ph_step *s, const struct ph_run *run)
     ph_cu_launch(s, tensor_kernel(&a, type_of(s, run->place), r->tile), grid,
                  tile_bytes(r->tile), &a, sizeof a);
     if (a.partial)
-        ph_cu_launch_flat(s, CU_KERNEL_matrix_join, (uint64_t) a.m * (unsigned) a.n, &a,
-                          sizeof a);
+        ph_cu_launch_flat(s, CU_KERNEL_matrix_join,
+                          (uint64_t) a.m * (unsigned) a.n / (a.n % 8 ? 1 : 8), &a, sizeof a);
 }
 
 #define PRODUCTS(op, ident)                                                                    \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Linear layers by cuBLASLt, where it is: a kernel among others, chosen by what was measured.
+// Linear layers, and convolutions of one tap, by cuBLASLt, where it is: a kernel among others, chosen by what was measured.
 //
 // Memory has y [m, n] = x [m, k] w' [n, k] by rows; the library counts by columns, so there it is
 // y' [n, m] = w [n, k] turned, times x' [k, m].
@@ -92,6 +92,17 @@ static double fits(const struct ph_step *s, const struct ph_place *place,
     if (s->bias && y->dtype != PH_F32) return 0; // its type would have to be y's
     ph_step_window(s, w);
     return w[0] % 8 == 0 && w[1] % 8 == 0 ? 400 : 0;
+}
+
+static double conv_fits(const struct ph_step *s, const struct ph_place *place,
+                        enum ph_precision precision)
+{
+    int64_t w[4];
+    ph_step_window(s, w);
+    const struct ph_conv *c = &s->conv;
+    bool one = w[2] == 1 && w[3] == 1 && c->stride <= 1;
+    if (!one || c->top || c->left || c->bottom || c->right) return 0;
+    return fits(s, place, precision);
 }
 
 static int type_of(enum ph_dtype t)
@@ -198,4 +209,7 @@ static void run(const struct ph_step *s, const struct ph_run *run)
 static const struct ph_kernel linear = {
     PH_OP_LINEAR, "cublaslt", fits, prepare, run, finish,
 };
-const struct ph_kernel *const ph_cu_lt_kernels[] = { &linear, NULL };
+static const struct ph_kernel conv = {
+    PH_OP_CONV, "cublaslt", conv_fits, prepare, run, finish,
+};
+const struct ph_kernel *const ph_cu_lt_kernels[] = { &linear, &conv, NULL };

@@ -28,29 +28,25 @@ DEVICE int64_t window_at(const struct cu_matrix *a, const struct origin *o, int 
     return (o->image + (int64_t) y * a->w_in + x) * a->cin;
 }
 
-// Eight results of one row, from column n on, a multiple of eight.
-DEVICE void finish(const struct cu_matrix *a, int m, int n, const float *sum)
+// Up to eight results that lie together, from element `at` and column n on: n is a multiple of eight
+// or they are one. whole: sums of all of K, so that the rest of the layer follows.
+DEVICE void finish_eight(const struct cu_matrix *a, struct cu_view y, int whole, int64_t at, int n,
+                         int count, const float *sum)
 {
-    int64_t at = (int64_t) m * a->n + n;
-    int last = a->n - n < 8 ? a->n - n : 8;
     float v[8], r[8];
-    if (m >= a->m || last <= 0) return;
-    struct cu_view y = a->y;
-    if (a->partial) {
-        y.data = a->partial + (int64_t) cu_block(z) * a->m * a->n;
-        y.dtype = CU_F32;
-    }
     if (a->n % 8) { // rows begin anywhere
-        for (int k = 0; k < last; k++) {
+        UNROLL for (int k = 0; k < 8; k++)
+        {
+            if (k >= count) break;
             float one = sum[k];
-            if (!a->partial && a->bias) one += a->bias[n + k];
-            if (!a->partial && a->residual.data) one += cu_get(a->residual, at + k);
-            cu_put(y, at + k, a->partial ? one : cu_act(a->act, one));
+            if (whole && a->bias) one += a->bias[n + k];
+            if (whole && a->residual.data) one += cu_get(a->residual, at + k);
+            cu_put(y, at + k, whole ? cu_act(a->act, one) : one);
         }
         return;
     }
     UNROLL for (int k = 0; k < 8; k++) v[k] = sum[k];
-    if (!a->partial) {
+    if (whole) {
         if (a->bias) UNROLL for (int k = 0; k < 8; k++) v[k] += a->bias[n + k];
         if (a->residual.data) {
             cu_get8(a->residual, at, r);
@@ -59,6 +55,19 @@ DEVICE void finish(const struct cu_matrix *a, int m, int n, const float *sum)
         UNROLL for (int k = 0; k < 8; k++) v[k] = cu_act(a->act, v[k]);
     }
     cu_put8(y, at, v);
+}
+
+// Eight results of one row, from column n on, a multiple of eight.
+DEVICE void finish(const struct cu_matrix *a, int m, int n, const float *sum)
+{
+    int count = a->n - n < 8 ? a->n - n : 8;
+    struct cu_view y = a->y;
+    if (m >= a->m || count <= 0) return;
+    if (a->partial) {
+        y.data = a->partial + (int64_t) cu_block(z) * a->m * a->n;
+        y.dtype = CU_F32;
+    }
+    finish_eight(a, y, !a->partial, (int64_t) m * a->n + n, n, count, sum);
 }
 
 // All results of a block, lying in shared memory in lines of `size` and four more.
@@ -110,17 +119,24 @@ KERNEL(matrix_f32, struct cu_matrix, 256)
 }
 
 // ------------------------------------------------------------------------------ joining
-// Adds the parts of K, in order, and finishes.
+// Adds the parts of K, in order, and finishes; eight results a thread where rows are so long.
 KERNEL(matrix_join, struct cu_matrix, 256)
 {
-    int64_t at = (int64_t) cu_first(256), all = (int64_t) a.m * a.n;
+    int unit = a.n % 8 ? 1 : 8;
+    int64_t at = (int64_t) cu_first(256) * unit, all = (int64_t) a.m * a.n;
+    float sum[8], part[8];
     if (at >= all) return;
-    int n = (int) (at % a.n);
-    float v = 0;
-    for (int i = 0; i < a.splits; i++) v += a.partial[i * all + at];
-    if (a.bias) v += a.bias[n];
-    if (a.residual.data) v += cu_get(a.residual, at);
-    cu_put(a.y, at, cu_act(a.act, v));
+    UNROLL for (int k = 0; k < 8; k++) sum[k] = 0;
+    for (int i = 0; i < a.splits; i++) {
+        struct cu_view of = { a.partial + i * all, CU_F32 };
+        if (unit == 1) {
+            sum[0] += cu_get(of, at);
+            continue;
+        }
+        cu_get8(of, at, part);
+        UNROLL for (int k = 0; k < 8; k++) sum[k] += part[k];
+    }
+    finish_eight(&a, a.y, 1, at, (int) (at % a.n), unit, sum);
 }
 
 // ------------------------------------------------------------------------------ tensor cores
