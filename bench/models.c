@@ -50,7 +50,7 @@ static const enum ph_precision precisions[] = { PH_PRECISION_BF16, PH_PRECISION_
                                                 PH_PRECISION_F32 };
 
 struct timing {
-    double p50_ns, p99_ns, flops;
+    double p50_ns, p99_ns, flops, joules; // of one run; 0 = not told
     uint64_t n;
 };
 
@@ -69,6 +69,8 @@ static ph_err time_chain(struct bench *b, struct bench_chain *c, struct timing *
     ph_err ret = bench_chain_run(c);
     for (int i = 1; quick_device && ret >= 0 && i < 50; i++) ret = bench_chain_run(c);
     bench_restart(b);
+    struct ph_device *d = ph_plan_device(c->plan[0]);
+    double used = ph_device_energy(d);
     int64_t begin = ph_now_ns(), end = begin + (int64_t) (bench_seconds(b, 3) * 1e9);
     t->n = 0;
     while (ret >= 0 && t->n < most && !bench_stopped(b) &&
@@ -81,6 +83,7 @@ static ph_err time_chain(struct bench *b, struct bench_chain *c, struct timing *
     t->p50_ns = bench_quantile(samples, t->n, 0.5);
     t->p99_ns = bench_quantile(samples, t->n, 0.99);
     t->flops = c->flops;
+    t->joules = used < 0 || !t->n ? 0 : (ph_device_energy(d) - used) / (double) t->n;
     return ret < 0 ? ret : t->n ? PH_OK : PH_ESTOPPED;
 }
 
@@ -131,6 +134,12 @@ static struct bench_result time_result(const struct figure *f, enum ph_precision
                                                                         : 0 };
 }
 
+// The whole device's, so that of others on it counts, and that of doing nothing.
+static struct bench_result energy_result(const struct timing *t)
+{
+    return (struct bench_result){ .value = t->joules, .unit = "J", .n = t->n, .less = true };
+}
+
 static double torch_ms(struct bench_lab *lab, const struct figure *f,
                        enum ph_precision precision)
 {
@@ -172,6 +181,8 @@ static void bench_figure(struct bench_lab *lab, const struct figure *f,
     r.noisy = noisy;
     add_peer(lab, f, precision, &r);
     bench_add(b, r);
+    snprintf(ms, sizeof ms, "%s-joules", rate);
+    if (t.joules > 0 && bench_begin(b, ms)) bench_add(b, energy_result(&t));
 }
 
 // ------------------------------------------------------------------------------ loading
@@ -284,6 +295,5 @@ void bench_models(struct bench *b)
     for (const struct figure *f = figures; f->name && !bench_stopped(b); f++)
         for (int p = 0; p < 3 && !bench_stopped(b); p++) bench_figure(&lab, f, precisions[p]);
     bench_depth(&lab);
-    bench_spark(b);
     bench_lab_close(&lab);
 }

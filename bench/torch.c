@@ -43,13 +43,16 @@ double bench_torch_ms(struct bench *b, enum bench_model model, int part, int sid
 {
     enum { SIZE = 8192 };
     char *command = malloc(SIZE);
+    const char *device = bench_device(b);
+    bool gpu = device && !strncmp(device, "cuda", 4);
     double ms = 0;
     if (!command) return 0;
     setenv("PH_BENCH_SCRIPT", bench_torch_script, 1);
     snprintf(command, SIZE,
-             "timeout 90 '%s' -c \"$PH_BENCH_SCRIPT\" '%s' %d %d %d %d %d 2>/dev/null", python,
-             bench_model_configs[model].json, part, side, precision == PH_PRECISION_BF16,
-             (int) bench_seconds(b, 10), threads);
+             "timeout %d '%s' -c \"$PH_BENCH_SCRIPT\" '%s' %d %d %d %d %d %s 2>/dev/null",
+             gpu ? 240 : 90, python, bench_model_configs[model].json, part, side,
+             precision == PH_PRECISION_BF16, (int) bench_seconds(b, gpu ? 3 : 10), threads,
+             gpu ? "cuda" : "cpu");
     FILE *f = popen(command, "re");
     if (!f || fscanf(f, "%lf", &ms) != 1) ms = 0;
     if (f) pclose(f);

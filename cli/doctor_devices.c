@@ -128,6 +128,9 @@ static void probe_gpus(struct doctor *d)
         snprintf(label, sizeof label, "cuda:%d", i);
         ph_cuda_found_device(i, text, sizeof text);
         doctor_add(d, "gpus", label, DOCTOR_OK, NULL, "%s", text);
+        *text = '\0';
+        bool told = ph_cuda_found_energy(i, text, sizeof text);
+        doctor_add(d, "gpus", "energy", told ? DOCTOR_OK : DOCTOR_NONE, NULL, "%s", text);
     }
     bool kernels = ph_cuda_found_kernels(text, sizeof text);
     doctor_add(d, "gpus", "kernels", kernels ? DOCTOR_OK : DOCTOR_NONE, NULL, "%s", text);

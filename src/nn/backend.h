@@ -156,6 +156,8 @@ struct ph_backend {
     void *(*recorded)(struct ph_device *device);
     void (*replay)(struct ph_device *device, void *recording);
     void (*forget)(struct ph_device *device, void *recording);
+
+    double (*energy)(struct ph_device *device); // as ph_device_energy; NULL = not told
 };
 #define PH_BACKEND_MOMENTS 4096
 extern const struct ph_backend ph_backend_cpu, ph_backend_cuda;

@@ -239,6 +239,11 @@ const char *ph_device_name(const struct ph_device *d)
     return d->name;
 }
 
+double ph_device_energy(struct ph_device *d)
+{
+    return d->backend->energy ? d->backend->energy(d) : -1;
+}
+
 // ------------------------------------------------------------------------------ packed weights
 // Entries are found under the lock and filled outside it; only the device's thread fills, so no
 // two threads ever fill one.

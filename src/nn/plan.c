@@ -301,6 +301,11 @@ fail:
     return ret;
 }
 
+struct ph_device *ph_plan_device(const struct ph_plan *plan)
+{
+    return plan->device;
+}
+
 void ph_plan_destroy(struct ph_plan **out)
 {
     struct ph_plan *plan = *out;

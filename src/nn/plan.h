@@ -20,6 +20,8 @@ struct ph_device *ph_device_ref(struct ph_device *d);
 void ph_device_unref(struct ph_device **d);
 const char *
 ph_device_name(const struct ph_device *d); // "cpu: 2 threads, onednn 2.6, avx512 bf16"
+// Joules the device has used so far, for anybody; negative where that is not told.
+double ph_device_energy(struct ph_device *d);
 
 enum ph_precision {
     PH_PRECISION_AUTO, // the best that passes its quality gate on this device
@@ -42,6 +44,7 @@ struct ph_plan_params {
     struct ph_stop stop;
 };
 struct ph_plan;
+struct ph_device *ph_plan_device(const struct ph_plan *plan); // borrowed
 // The prog may be freed afterwards. Any thread; meant to run beside the plan it will replace. A weight
 // that is not finite is PH_EFORMAT naming it.
 ph_err ph_plan_create(const struct ph_prog *p, const struct ph_plan_params *params,

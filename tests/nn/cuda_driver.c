@@ -53,6 +53,8 @@ static struct ph_weights *weights(void)
     static const struct ph_named_tensor all[] = {
         { "c.weight", { PH_F32, 4, { C, C, 3, 3 }, NULL } },
         { "c.bias", { PH_F32, 1, { C }, NULL } },
+        { "s.weight", { PH_F32, 4, { C, C, 1, 1 }, NULL } },
+        { "s.bias", { PH_F32, 1, { C }, NULL } },
         { "a.weight", { PH_F32, 2, { 3 * C, C }, NULL } },
         { "a.bias", { PH_F32, 1, { 3 * C }, NULL } },
         { "b.weight", { PH_F32, 2, { C, 3 * C }, NULL } },
@@ -81,7 +83,8 @@ static struct ph_prog *block(struct ph_weights *w)
     ph_val row = ph_linear(p, ph_activate(p, t, PH_ACT_SILU), "t", 0);
     ph_val h = ph_add(p, ph_conv2d(p, x, "c", (struct ph_conv){ 1, 1, 1, 1, 1, 0 }), row);
     h = ph_activate(p, ph_group_norm(p, h, "n", 4, 1e-5f), PH_ACT_SILU);
-    h = ph_add(p, x, ph_conv2d(p, h, "c", (struct ph_conv){ 1, 1, 1, 1, 1, 0 }));
+    ph_val skip = ph_conv2d(p, ph_activate(p, x, PH_ACT_TANH), "s", (struct ph_conv){ 0 });
+    h = ph_add(p, skip, ph_conv2d(p, h, "c", (struct ph_conv){ 1, 1, 1, 1, 1, 0 }));
     ph_val k = ph_tokens(p, h);
     k = ph_add(p, k, ph_attend(p, k, k, k, (struct ph_attention){ 2, false, 0 }));
     k = ph_add(p, ph_linear(p, ph_linear(p, k, "a", 0), "b", 0), k);
@@ -195,11 +198,11 @@ TEST(a_plan_without_graphs_gives_the_same)
     end(&w);
 }
 
-TEST(linear_layers_by_cublaslt_give_the_same)
+TEST(linear_layers_and_convolutions_of_one_tap_by_cublaslt_give_the_same)
 {
     struct world w = begin("cuda", 0);
     CHECK_HAS(ph_device_name(w.d), "cuBLASLt 13.0.1");
-    CHECK_INT(steps_by(w.plan, "cublaslt"), >=, 2);
+    CHECK_INT(steps_by(w.plan, "cublaslt"), >=, 3);
     compare(w.plan, w.truth, 7);
     end(&w);
 }
@@ -220,6 +223,28 @@ TEST(a_device_without_pools_gives_the_same)
     compare(w.plan, w.truth, 4);
     CHECK_INT(model.count("cuMemAllocAsync"), ==, 0);
     end(&w);
+}
+
+TEST(overlapped_launches_give_the_same)
+{
+    struct world w = begin("cuda:overlap", 0);
+    compare(w.plan, w.truth, 4);
+    CHECK_INT(model.count("cuLaunchKernelEx"), ==, model.count("cuLaunchKernel"));
+    CHECK_INT(model.count("cuLaunchKernelEx"), >, 10);
+    end(&w);
+}
+
+TEST(a_device_tells_its_energy)
+{
+    struct ph_device *d = open_device("cuda");
+    double before = ph_device_energy(d);
+    CHECK_NUM(before, >, 0);
+    CHECK_NUM(ph_device_energy(d) - before, ==, 1.5);
+    ph_device_unref(&d);
+    struct ph_fault fault = { 0 };
+    CHECK_OK(ph_device_open("cpu:plain", &d, &fault));
+    CHECK_NUM(ph_device_energy(d), <, 0);
+    ph_device_unref(&d);
 }
 
 TEST(every_step_has_a_time_in_a_recording)

@@ -14,6 +14,7 @@
 // Every function of the header, so that the compiler compares what is declared there with this file.
 #define DECLARE(name, arguments) CU_MODEL int name arguments;
 CU_DRIVER(DECLARE)
+CU_DRIVER_LATER(DECLARE)
 CU_MODEL int cuEventSynchronize(void *event);
 
 enum {
@@ -296,6 +297,12 @@ int cuDeviceGet(int *device, int ordinal)
 int cuDeviceGetName(char *name, int size, int device)
 {
     snprintf(name, (size_t) size, "model of a device");
+    return 0;
+}
+
+int cuDeviceGetPCIBusId(char *text, int size, int device)
+{
+    snprintf(text, (size_t) size, "0000:3b:00.0");
     return 0;
 }
 
@@ -691,6 +698,18 @@ int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsign
     if (k->args > sizeof op.args) die("arguments that are too large for the model");
     memcpy(op.args, params[0], k->args);
     return leave(append(object_of(stream, STREAM), &op));
+}
+
+int cuLaunchKernelEx(const struct cu_launch *l, void *function, void **params, void **extra)
+{
+    pthread_mutex_lock(&lock);
+    int error = counted("cuLaunchKernelEx");
+    pthread_mutex_unlock(&lock);
+    if (error) return error;
+    if (l->count != 1 || l->attributes->id != 6 || l->attributes->value.allowed != 1)
+        return INVALID_VALUE;
+    return cuLaunchKernel(function, l->grid[0], l->grid[1], l->grid[2], l->block[0],
+                          l->block[1], l->block[2], l->shared, l->stream, params, extra);
 }
 
 int cuGetErrorString(int error, const char **text)

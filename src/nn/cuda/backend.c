@@ -10,6 +10,7 @@
 
 #include "nn/cuda/cuda.h"
 #include "nn/cuda/driver.h"
+#include "nn/cuda/energy.h"
 #include "nn/plan_priv.h"
 
 enum { PINNED = 32 << 20 }; // bytes on their way to the device at once
@@ -21,7 +22,8 @@ struct cuda {
     void *context, *stream;
     void *modules[8], *functions[CU_KERNEL_COUNT];
     void *moments[PH_BACKEND_MOMENTS + 1]; // events, made when first used
-    bool graphs, pools;
+    bool graphs, pools, overlap;
+    char pci[16];
     bool recording; // only the device's own thread asks
     // What may be called from any thread. While a recording is made, only the device's own thread
     // gives the stream work.
@@ -60,7 +62,7 @@ static void use(struct cuda *c)
 // ------------------------------------------------------------------------------ options
 struct options {
     int ordinal;
-    bool steps, no_graphs, no_lt;
+    bool steps, no_graphs, no_lt, overlap;
 };
 
 static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
@@ -79,13 +81,15 @@ static ph_err parse(const char *text, struct options *o, struct ph_fault *fault)
             o->steps = true;
         } else if (len == 7 && strncmp(text, "nograph", len) == 0) {
             o->no_graphs = true;
+        } else if (len == 7 && strncmp(text, "overlap", len) == 0) {
+            o->overlap = true;
         } else if (len == 4 && strncmp(text, "nolt", len) == 0) {
             o->no_lt = true;
         } else {
-            return ph_fail(
-                fault, PH_EINVAL, "device",
-                "cuda has no option \"%.*s\"; there are device=N, steps, nograph, nolt",
-                (int) len, text);
+            return ph_fail(fault, PH_EINVAL, "device",
+                           "cuda has no option \"%.*s\"; there are device=N, steps, nograph, "
+                           "overlap, nolt",
+                           (int) len, text);
         }
         text += len + (text[len] == ',');
     }
@@ -136,6 +140,21 @@ static ph_err load(struct cuda *c, struct ph_fault *fault)
     return PH_OK;
 }
 
+// A block begins while the last ones of the launch before end, and waits for them first of all
+// (KERNEL in kernel.cuh), so that what a launch costs is hidden.
+static int launch_early(struct cuda *c, enum cu_kernel k, struct cu_grid grid, size_t shared,
+                        void **params)
+{
+    struct cu_launch_attribute overlap = { .id = CU_OVERLAP, .value.allowed = 1 };
+    struct cu_launch l = { { grid.x, grid.y, grid.z },
+                           { (unsigned) kernels[k].threads, 1, 1 },
+                           (unsigned) shared,
+                           c->stream,
+                           &overlap,
+                           1 };
+    return c->api->cuLaunchKernelEx(&l, c->functions[k], params, NULL);
+}
+
 static void launch(struct ph_device *d, enum cu_kernel k, struct cu_grid grid, size_t shared,
                    const void *args, size_t size)
 {
@@ -143,6 +162,10 @@ static void launch(struct ph_device *d, enum cu_kernel k, struct cu_grid grid, s
     void *params[] = { (void *) args };
     if (size != kernels[k].args) abort(); // a mistake of ours
     if (grid.x == 0 || grid.y == 0 || grid.z == 0) return;
+    if (c->overlap) {
+        failed(c, launch_early(c, k, grid, shared, params), kernels[k].name);
+        return;
+    }
     failed(c,
            c->api->cuLaunchKernel(c->functions[k], grid.x, grid.y, grid.z,
                                   (unsigned) kernels[k].threads, 1, 1, (unsigned) shared,
@@ -205,6 +228,8 @@ static ph_err begin(struct ph_device *d, const struct options *o, struct ph_faul
         return ph_fail(fault, PH_ENOTSUP, "device",
                        "cuda: device %d is of compute capability %d.%d; 8.0 is the least",
                        o->ordinal, major, minor);
+    c->overlap = o->overlap && major >= 9 && c->api->cuLaunchKernelEx;
+    c->api->cuDeviceGetPCIBusId(c->pci, sizeof c->pci, device);
     ph_err ret = load(c, fault);
     if (ret < 0) return ret;
     c->api->cuDeviceGetName(name, sizeof name, device);
@@ -401,6 +426,11 @@ static void cuda_forget(struct ph_device *d, void *recording)
     TRY(c, cuGraphExecDestroy, recording);
 }
 
+static double cuda_energy(struct ph_device *d)
+{
+    return ph_cu_energy(own(d)->pci);
+}
+
 const struct ph_backend ph_backend_cuda = {
     .name = "cuda",
     .apart = true,
@@ -420,4 +450,5 @@ const struct ph_backend ph_backend_cuda = {
     .recorded = cuda_recorded,
     .replay = cuda_replay,
     .forget = cuda_forget,
+    .energy = cuda_energy,
 };

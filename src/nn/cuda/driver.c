@@ -24,6 +24,9 @@ static bool find_all(void *library)
     }
     CU_DRIVER(FIND)
 #undef FIND
+#define FIND(name, arguments) *(void **) &driver.name = dlsym(library, #name);
+    CU_DRIVER_LATER(FIND)
+#undef FIND
     return all;
 }
 

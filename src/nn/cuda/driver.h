@@ -17,6 +17,7 @@ typedef uint64_t cu_address;
     X(cuDeviceGetName, (char *name, int size, int device))                                     \
     X(cuDeviceTotalMem_v2, (size_t * bytes, int device))                                       \
     X(cuDeviceGetAttribute, (int *value, int attribute, int device))                           \
+    X(cuDeviceGetPCIBusId, (char *text, int size, int device))                                 \
     X(cuDevicePrimaryCtxRetain, (void **context, int device))                                  \
     X(cuDevicePrimaryCtxRelease_v2, (int device))                                              \
     X(cuCtxSetCurrent, (void *context))                                                        \
@@ -53,6 +54,25 @@ typedef uint64_t cu_address;
        unsigned bz, unsigned shared, void *stream, void **params, void **extra))               \
     X(cuGetErrorString, (int error, const char **text))
 
+// What a driver may be too old for: NULL then.
+#define CU_DRIVER_LATER(X)                                                                     \
+    X(cuLaunchKernelEx,                                                                        \
+      (const struct cu_launch *launch, void *function, void **params, void **extra))
+
+struct cu_launch_attribute { // CUlaunchAttribute
+    int id;
+    union {
+        _Alignas(8) char bytes[64];
+        int allowed; // CU_OVERLAP
+    } value;
+};
+struct cu_launch { // CUlaunchConfig
+    unsigned grid[3], block[3], shared;
+    void *stream;
+    struct cu_launch_attribute *attributes;
+    unsigned count;
+};
+
 enum {
     CU_MULTIPROCESSORS = 16, // attributes of devices
     CU_CAPABILITY_MAJOR = 75,
@@ -63,6 +83,7 @@ enum {
     CU_NON_BLOCKING = 1,    // of streams
     CU_RECORD_EXTERNAL = 1, // of events: a node of the graph, with a time of its own
     CU_OUT_OF_MEMORY = 2,   // errors
+    CU_OVERLAP = 6,         // of launches: may begin before the launch before it has ended
     CU_UNKNOWN = 999,       // an error that the driver has no name for
     CU_CAPTURE_OF_THREAD = 1
 };
@@ -70,6 +91,7 @@ enum {
 struct cu_driver {
 #define CU_FIELD(name, arguments) int(*name) arguments;
     CU_DRIVER(CU_FIELD)
+    CU_DRIVER_LATER(CU_FIELD)
 #undef CU_FIELD
     int version, devices; // 13000, 1
 };

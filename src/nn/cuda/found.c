@@ -5,6 +5,7 @@
 
 #include "nn/cuda/cuda.h"
 #include "nn/cuda/driver.h"
+#include "nn/cuda/energy.h"
 
 int ph_cuda_found(char *text, size_t size)
 {
@@ -40,6 +41,16 @@ bool ph_cuda_found_kernels(char *text, size_t size)
              there ? "machine code for compute 9.0, PTX from 8.0 on"
                    : "built without nvcc: install CUDA's compiler, build again");
     return there;
+}
+
+bool ph_cuda_found_energy(int i, char *text, size_t size)
+{
+    char why[200], pci[16] = "";
+    int device = 0;
+    const struct cu_driver *api = ph_cu_driver_open(why, sizeof why);
+    if (!api || api->cuDeviceGet(&device, i)) return false;
+    api->cuDeviceGetPCIBusId(pci, sizeof pci, device);
+    return ph_cu_energy_describe(pci, text, size);
 }
 
 void ph_cuda_found_libraries(char *text, size_t size)

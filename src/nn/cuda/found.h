@@ -9,6 +9,8 @@
 int ph_cuda_found(char *text, size_t size);
 // "NVIDIA H200, compute 9.0, 139 GiB, 132 multiprocessors" of device i.
 void ph_cuda_found_device(int i, char *text, size_t size);
+// What device i draws, when its energy is told.
+bool ph_cuda_found_energy(int i, char *text, size_t size);
 // The kernels of this build and the libraries beside the driver; false when the kernels are missing.
 bool ph_cuda_found_kernels(char *text, size_t size);
 void ph_cuda_found_libraries(char *text, size_t size);

@@ -9,8 +9,24 @@
 
 #ifdef __CUDACC__
 #include <math_constants.h>
-#define KERNEL(name, args_t, threads)                                                          \
-    extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ args_t a)
+// Before anything else a kernel lets the next one be brought to the multiprocessors, and waits until
+// the one before has ended and its results can be seen. Both do nothing unless the launch allows it.
+static __device__ __forceinline__ void cu_begin(void)
+{
+#if __CUDA_ARCH__ >= 900
+    asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+    asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
+}
+#define KERNEL_OF(name, args_t, threads)                                                       \
+    static __device__ __forceinline__ void name##_body(const args_t &a);                       \
+    extern "C" __global__ void __launch_bounds__(threads) name(const __grid_constant__ args_t a) \
+    {                                                                                          \
+        cu_begin();                                                                            \
+        name##_body(a);                                                                        \
+    }                                                                                          \
+    static __device__ __forceinline__ void name##_body(const args_t &a)
+#define KERNEL(name, args_t, threads) KERNEL_OF(name, args_t, threads)
 #define DEVICE static __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 extern __shared__ __align__(128) char cu_shared[];
