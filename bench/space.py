@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Pictures a second that /space.html draws of 256 000 points in headless Chromium's software GL.
+"""Pictures a second that /space.html draws of 256 000 points in headless Chromium without a GPU.
 
-    bench/space.py PROGRAM [SECONDS]
+    bench/space.py PROGRAM [SECONDS] [auto|cpu|gl]...
 
-A tape of the scene is played, so that making depth costs the browser nothing. Also counted: buffers
-and textures that are made after the first maps, which have to be none.
+auto: as the page chooses; gl insists on Chromium's software WebGL, cpu on the page's own drawing. A
+tape of the scene is played, so that making depth costs nothing. Also counted: buffers, textures and
+pictures that are made after the first maps, which have to be none.
 """
 
 import os
@@ -31,9 +32,29 @@ for (const name of ['createBuffer', 'createTexture', 'texImage2D', 'bufferData',
     const real = gl[name];
     gl[name] = function (...args) { globalThis.made++; return real.apply(this, args); };
 }
-const clear = gl.clear;
-gl.clear = function (mask) { globalThis.drawn++; return clear.call(this, mask); };
+globalThis.ImageData = class extends ImageData {
+    constructor(...args) { super(...args); globalThis.made++; }
+};
+for (const [where, name] of [[gl, 'clear'], [CanvasRenderingContext2D.prototype, 'putImageData']]) {
+    const real = where[name];
+    where[name] = function (...args) { globalThis.drawn++; return real.apply(this, args); };
+}
 """
+MAPS = "Number(document.querySelector('#space')?.dataset.maps ?? 0)"
+
+
+def measure(browser, url, seconds):
+    page = browser.page(width=1280, height=800)
+    page.before(COUNT)
+    page.open(url)
+    page.wait(f"{MAPS} >= 8", 20)
+    drawn, made, maps, began = page.js("drawn"), page.js("made"), page.js(MAPS), time.monotonic()
+    time.sleep(seconds)
+    took = time.monotonic() - began
+    who = page.js("document.querySelector('#space').dataset.painter")
+    print(f"{who}: {page.text('#points')} points: {(page.js('drawn') - drawn) / took:.1f} pictures a second, "
+          f"{(page.js(MAPS) - maps) / took:.1f} maps a second, {page.js('made') - made} buffers made", flush=True)
+    page.close()
 
 
 def main():
@@ -45,18 +66,8 @@ def main():
     server = Server(program, f"play {tape} -> live", here)
     browser = Browser(find(), SOFTWARE_GL)
     try:
-        page = browser.page(width=1280, height=800)
-        page.before(COUNT)
-        page.open(server.url + "space.html")
-        page.wait("Number(document.querySelector('#space')?.dataset.maps ?? 0) >= 8", 20)
-        drawn, made, began = page.js("drawn"), page.js("made"), time.monotonic()
-        maps = page.js("Number(document.querySelector('#space').dataset.maps)")
-        time.sleep(seconds)
-        took = time.monotonic() - began
-        points = page.text("#points")
-        print(f"{points} points: {(page.js('drawn') - drawn) / took:.1f} pictures a second, "
-              f"{(page.js('Number(document.querySelector(`#space`).dataset.maps)') - maps) / took:.1f} maps a "
-              f"second, {page.js('made') - made} buffers and textures made")
+        for how in sys.argv[3:] or ["auto"]:
+            measure(browser, f"{server.url}space.html?draw={how}", seconds)
     finally:
         browser.close()
         server.kill()

@@ -7,6 +7,7 @@
 
 import base64
 import json
+import os
 import shutil
 import struct
 import subprocess
@@ -28,13 +29,25 @@ scene.out => cloud.picture
 solid => pack: depth16 => live
 pic => pack.picture
 scene.confidence => pack.confidence"""
+
+
+def preset(name):
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../presets", name)) as file:
+        return file.read()
+
+
+# as shipped, but small and at rest
+CAMERAS = preset("cloud-cameras.graph").replace("240x180 fps=15", "96x72 fps=10 spin=0")
 MAPS = "Number(document.querySelector('#space')?.dataset.maps ?? 0)"
 BACKGROUND = (6, 7, 6)
 
 
-def enter(own, room="demo"):
+POINTS = "Number(document.querySelector('#points').textContent.replaceAll(',', ''))"
+
+
+def enter(own, query=""):
     page = own.page
-    page.open(own.server.url + "space.html")
+    page.open(own.server.url + "space.html" + query)
     page.wait(f"{MAPS} >= 3", 20)
     return page
 
@@ -303,7 +316,12 @@ def both_eyes_see_the_cloud(make):
 
 @case
 def nothing_is_made_anew_for_a_frame(make):
-    with make(CLOUD) as own:
+    for graph in (CLOUD, CAMERAS):
+        nothing_is_made_anew(make, graph)
+
+
+def nothing_is_made_anew(make, graph):
+    with make(graph) as own:
         own.page.before("""for (const name of ['createBuffer', 'createTexture', 'texImage2D', 'bufferData', 'createVertexArray']) {
             const real = WebGL2RenderingContext.prototype[name];
             WebGL2RenderingContext.prototype[name] = function (...args) {
@@ -311,11 +329,66 @@ def nothing_is_made_anew_for_a_frame(make):
                 return real.apply(this, args);
             };
         }""")
-        page = enter(own)
+        page = enter(own, "?draw=gl")
         first = page.js("window.made")
         at = page.js(MAPS)
         page.wait(f"{MAPS} >= {at} + 15", 20)
         check(first > 3 and page.js("window.made") == first, "textures or buffers are made per frame")
+
+
+@case
+def the_processor_draws_what_webgl_draws(make):
+    for graph in (CLOUD, CAMERAS):
+        with make(graph) as own:
+            shots = {}
+            for who in ("gl", "cpu"):
+                page = enter(own, f"?draw={who}")
+                check(page.js("document.querySelector('#space').dataset.painter") == who, f"not {who}")
+                choose(page, "#colour", 0)
+                picture = settle(page)
+                choose(page, "#colour", 1)
+                shots[who] = (picture, settle(page))
+            for a, b in zip(shots["gl"], shots["cpu"]):
+                check(painted(a) > 0.1, f"only {painted(a):.2f} of the picture is painted")
+                check(differ(a, b) < 0.03, f"{differ(a, b):.3f} of the pixels differ")
+
+
+@case
+def a_browser_without_webgl_draws_too(make):
+    with make(CLOUD) as own:
+        own.page.before("""for (const kind of [HTMLCanvasElement, OffscreenCanvas]) {
+            const real = kind.prototype.getContext;
+            kind.prototype.getContext = function (name, ...more) {
+                return name === 'webgl2' ? null : real.call(this, name, ...more);
+            };
+        }""")
+        check(painted(settle(enter(own))) > 0.15, "nothing is drawn")
+        check(not own.page.complaints, "\n".join(own.page.complaints))
+
+
+@case
+def three_cameras_are_one_cloud_in_the_page(make):
+    with make(CAMERAS) as own:
+        page = enter(own)
+        all_three = settle(page)
+        own.shot("space-cameras")
+        check(painted(all_three) > 0.1, f"only {painted(all_three):.2f} of the picture is painted")
+        check(len(set(zip(all_three.rgba[::4], all_three.rgba[1::4]))) > 100, "the colours are not the pictures'")
+        check(page.js("document.querySelector('#smooth').disabled"), "two clouds have no pixels in common")
+        count = page.js(POINTS)
+        before = page.listing()
+        page.js("document.querySelector('[data-keep=ply]').click()")
+        kept = numbers(page.downloaded(before, ".ply"))[0]
+        check(abs(len(kept) - count) < 0.05 * count, f"{len(kept)} points in the file, {count} in the page")
+        away = {f"pose{i}": "500 0 0 0 0 0" for i in (2, 3)}
+        own.server.call("PATCH", "/api/v1/rooms/demo/params", {"node": "fuse", "values": away})
+        at = page.js(MAPS)
+        page.wait(f"{MAPS} >= {at} + 3", 20)
+        only_first = settle(page)
+        check(painted(only_first) < 0.98 * painted(all_three) and differ(all_three, only_first) > 0.01,
+              "the other cameras' points were not there")
+        own.server.call("PATCH", "/api/v1/rooms/demo/params", {"node": "fuse", "values": {"most": 1000}})
+        page.wait(f"{POINTS} === 1000", 20)
 
 
 @case

@@ -100,7 +100,7 @@ function update(next) {
     source.update(room, descriptors);
     graphText.update(room);
     take.update(room);
-    $('#space').hidden = !room.nodes.some((node) => node.type === 'depth16');
+    $('#space').hidden = !room.nodes.some((node) => ['depth16', 'msgpack'].includes(node.type));
     $('#space').href = `space.html?room=${encodeURIComponent(connection.room)}`;
     showState();
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The depth message (kind 2 of docs/protocol.md) taken apart: lens, picture, 16-bit depth. One message
-// is being unpacked, at most one waits, and what comes while one waits replaces it.
+// The depth message (kind 2 of docs/protocol.md) taken apart: lens, picture, 16-bit depth; points that
+// the server made (kind 3) go the same way. One message is being unpacked, at most one waits, and what
+// comes while one waits replaces it.
 
+import { readCloud } from './space-points.js';
+
+const KIND_CLOUD = 3;
 const HEAD_BYTES = 40;
 const TAIL_BYTES = 16;
 const FLAG_EXTRA = 4; // the payload ends with confidence
@@ -44,8 +48,9 @@ async function unpackConfidence(header, bytes, out) {
     return { begin, values, scale: tail.getFloat32(0, true), bias: tail.getFloat32(4, true) };
 }
 
-// The map's values go into `out` and `sure`, which are used again and again and only grow.
+// Either kind of message. A map's values go into `out` and `sure`, which are used again and again and only grow.
 async function unpack(header, bytes, out, sure) {
+    if (header.kind === KIND_CLOUD) return readCloud(header, bytes);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const f32 = (i) => view.getFloat32(4 * i, true);
     const { width, height } = header;
@@ -94,7 +99,7 @@ export class DepthPath {
         this.#last = { header, bytes };
         try {
             const map = await unpack(header, bytes, this.#values, this.#sure);
-            this.#values = map.values;
+            this.#values = map.values ?? this.#values;
             this.#sure = map.confidence?.values ?? this.#sure;
             this.#onMap(map);
             map.picture?.close();

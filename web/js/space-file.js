@@ -20,6 +20,13 @@ export function pointsOf(map, pixels) {
     return { count: n, xyz, rgb };
 }
 
+// Of points that came as such (space-points.js): there z is forward.
+export function pointsGiven({ points, places, tints }) {
+    const xyz = new Float32Array(places.slice().buffer);
+    for (let i = 2; i < xyz.length; i += 3) xyz[i] = -xyz[i];
+    return { count: points, xyz, rgb: tints };
+}
+
 export function ply({ count, xyz, rgb }) {
     const head = new TextEncoder().encode(`ply
 format binary_little_endian 1.0

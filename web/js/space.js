@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The point cloud of a room: depth maps come over the studio's connection, the browser makes the
-// points. The knobs are those of the room's nodes, as in the studio.
+// The point cloud of a room: depth maps come over the studio's connection and the browser makes the
+// points, or points of several cameras come as such. The knobs are those of the room's nodes.
 
 import { call, roomPath, takeToken } from './api.js';
 import { Connection } from './connection.js';
@@ -8,13 +8,14 @@ import { Knobs } from './knobs.js';
 import { showCodes } from './codes.js';
 import { DepthPath } from './space-depth.js';
 import { Camera } from './space-camera.js';
-import { glb, ply, pointsOf } from './space-file.js';
-import { Cloud } from './space-gl.js';
+import { glb, ply, pointsGiven, pointsOf } from './space-file.js';
+import { painter } from './space-paint.js';
 import { Tape } from './space-tape.js';
 import { $, attempt, el, ms, rate, recall, remember, saveBlob, say, toast } from './ui.js';
 import { Values } from './values.js';
 
-const KIND_DEPTH = 2;
+const KINDS = [2, 3]; // depth, points
+const CODECS = ['depth16', 'cloud']; // what is asked for, the first that the room has
 const SHOWN_EVERY_MS = 33;
 const RATE_WINDOW_MS = 2000;
 const DEPTH_NODES = ['depth', 'steady', 'cloud', 'scene', 'depth16', 'fuse', 'play'];
@@ -24,7 +25,7 @@ const connection = new Connection();
 const values = new Values(connection);
 const knobs = new Knobs($('#knobs'), values);
 const camera = new Camera(canvas);
-const cloud = attemptCloud();
+const cloud = attemptPainter();
 const path = new DepthPath(take, (reason) => toast(reason));
 const settings = { size: $('#size'), colour: $('#colour'), smooth: $('#smooth'), stereo: $('#stereo'), drift: $('#drift') };
 
@@ -40,9 +41,9 @@ let ground = [0, 0, 0];
 let tape = null; // what is played instead of the room
 let room = null; // its newest document
 
-function attemptCloud() {
+function attemptPainter() {
     try {
-        return new Cloud(canvas);
+        return painter(canvas, new URLSearchParams(location.search).get('draw'));
     } catch (error) {
         say($('#word'), error.message);
         return null;
@@ -64,6 +65,7 @@ function take(map) {
     }
     $('#by-confidence').disabled = !map.confidence;
     if (!map.confidence && settings.colour.value === '3') settings.colour.value = '0';
+    settings.smooth.disabled = Boolean(map.places); // who is who in two clouds is not known
     say($('#points'), map.points.toLocaleString('en'));
     $('#word').hidden = true;
     if (!tape) unreported++;
@@ -77,7 +79,7 @@ function take(map) {
 
 // --- drawing
 function resize() {
-    const scale = Math.min(devicePixelRatio, 2);
+    const scale = Math.min(devicePixelRatio, canvas.dataset.painter === 'gl' ? 2 : 1);
     const [width, height] = [Math.round(canvas.clientWidth * scale), Math.round(canvas.clientHeight * scale)];
     if (canvas.width === width && canvas.height === height) return;
     canvas.width = width;
@@ -115,6 +117,7 @@ function draw(now) {
             colouring: Number(settings.colour.value), blend,
         });
     }
+    cloud.show();
     drawnTimes.push(now);
 }
 
@@ -144,21 +147,21 @@ function update(newest) {
     $('#record').setAttribute('aria-pressed', String(recording));
     say($('#record'), recording ? 'Stop' : 'Record');
     knobs.update({ ...room, nodes: room.nodes.filter((node) => DEPTH_NODES.includes(node.type)) });
-    const own = room.clients?.filter((client) => client.codec === 'depth16' && client.latencyMs) ?? [];
+    const own = room.clients?.filter((client) => CODECS.includes(client.codec) && client.latencyMs) ?? [];
     say($('#latency'), own.length ? ms(own.at(-1).latencyMs.p50) : '–');
 }
 
 // --- connection
-connection.codecs = ['depth16'];
+connection.codecs = CODECS;
 connection.parts = ['confidence'];
 connection.addEventListener('picture', ({ detail: { header, bytes } }) => {
-    if (header.kind === KIND_DEPTH && !tape) path.push(header, bytes);
+    if (KINDS.includes(header.kind) && !tape) path.push(header, bytes);
 });
 connection.addEventListener('room', ({ detail }) => update(detail));
 connection.addEventListener('hello', ({ detail }) => {
-    if (detail.codec === 'depth16') return;
+    if (CODECS.includes(detail.codec)) return;
     $('#word').hidden = false;
-    say($('#word'), 'This room makes no depth for viewers: its graph needs a depth map into depth16 and then live, as in the preset cloud.');
+    say($('#word'), 'This room makes no depth for viewers: its graph needs a depth map into depth16 and then live, as in the preset cloud, or points into msgpack and then live.');
 });
 connection.addEventListener('state', ({ detail }) => {
     if (detail.state === 'open') return;
@@ -168,18 +171,22 @@ connection.addEventListener('state', ({ detail }) => {
 connection.addEventListener('trouble', ({ detail }) => toast(detail.message));
 
 // --- what is kept, and what was
+function saveCloud(points, kind) {
+    saveBlob(kind === 'ply' ? ply(points) : glb(points), `cloud.${kind}`);
+}
+
 async function keep(kind) {
     const map = await path.again();
     if (!map) throw new Error('There are no points yet');
     let pixels = null;
+    if (map.places) return saveCloud(pointsGiven(map), kind);
     if (map.picture) {
         const context = new OffscreenCanvas(map.width, map.height).getContext('2d');
         context.drawImage(map.picture, 0, 0, map.width, map.height);
         pixels = context.getImageData(0, 0, map.width, map.height).data;
         map.picture.close();
     }
-    const points = pointsOf(map, pixels);
-    saveBlob(kind === 'ply' ? ply(points) : glb(points), `cloud.${kind}`);
+    return saveCloud(pointsOf(map, pixels), kind);
 }
 
 async function record() {
