@@ -38,6 +38,20 @@ static uint8_t *put_float(uint8_t *at, float v)
     return put(at, bits, 4);
 }
 
+// Of a ray without an end there is no vertex: readers refuse files that have one.
+static bool there(const struct ph_points *p, int i)
+{
+    const float *at = p->xyz + 3 * (size_t) i;
+    return isfinite(at[0]) && isfinite(at[1]) && isfinite(at[2]);
+}
+
+static int count_there(const struct ph_points *p)
+{
+    int count = 0;
+    for (int i = 0; i < p->count; i++) count += there(p, i);
+    return count;
+}
+
 static uint8_t *put_point(uint8_t *at, const float *p)
 {
     at = put_float(at, p[0]);
@@ -54,9 +68,10 @@ static size_t ply(uint8_t *out, const struct ph_points *p)
                            "element vertex %d\nproperty float x\nproperty float y\n"
                            "property float z\nproperty uchar red\nproperty uchar green\n"
                            "property uchar blue\nend_header\n",
-                           p->count);
+                           count_there(p));
     uint8_t *at = out + head;
     for (int i = 0; i < p->count; i++) {
+        if (!there(p, i)) continue;
         at = put_point(at, p->xyz + 3 * (size_t) i);
         memcpy(at, p->rgb + 3 * (size_t) i, 3);
         at += 3;
@@ -74,7 +89,7 @@ static struct bounds bounds_of(const struct ph_points *p)
 {
     struct bounds b = { { INFINITY, INFINITY, INFINITY }, { -INFINITY, -INFINITY, -INFINITY } };
     for (int i = 0; i < p->count; i++)
-        for (int k = 0; k < 3; k++) {
+        for (int k = 0; there(p, i) && k < 3; k++) {
             float v = p->xyz[3 * (size_t) i + (size_t) k] * (k == 2 ? -1 : 1);
             b.low[k] = fminf(b.low[k], v);
             b.high[k] = fmaxf(b.high[k], v);
@@ -92,11 +107,11 @@ static void linear_table(uint16_t table[256])
     }
 }
 
-static int describe(char *text, size_t size, const struct ph_points *p)
+static int describe(char *text, size_t size, const struct ph_points *p, int count)
 {
     struct bounds b = bounds_of(p);
-    unsigned positions = (unsigned) p->count * 12, all = (unsigned) p->count * 20;
-    if (!p->count)
+    unsigned positions = (unsigned) count * 12, all = (unsigned) count * 20;
+    if (!count)
         return ph_snprintf(text, size,
                            "{\"asset\":{\"version\":\"2.0\",\"generator\":\"phosphene\"},"
                            "\"scene\":0,\"scenes\":[{}]}");
@@ -115,9 +130,8 @@ static int describe(char *text, size_t size, const struct ph_points *p)
         "\"type\":\"VEC3\",\"min\":[%.9g,%.9g,%.9g],\"max\":[%.9g,%.9g,%.9g]},"
         "{\"bufferView\":1,\"componentType\":5123,\"normalized\":true,\"count\":%d,"
         "\"type\":\"VEC3\"}]}",
-        all, positions, positions, all - positions, p->count, (double) b.low[0],
-        (double) b.low[1], (double) b.low[2], (double) b.high[0], (double) b.high[1],
-        (double) b.high[2], p->count);
+        all, positions, positions, all - positions, count, (double) b.low[0], (double) b.low[1],
+        (double) b.low[2], (double) b.high[0], (double) b.high[1], (double) b.high[2], count);
 }
 
 static uint8_t *put_chunk(uint8_t *at, uint32_t bytes, const char type[4])
@@ -131,15 +145,17 @@ static size_t glb(uint8_t *out, const struct ph_points *p)
 {
     uint16_t linear[256];
     char *text = (char *) out + 20;
-    int used = describe(text, HEAD - 64, p);
-    size_t len = (size_t) used, points = (size_t) p->count * 20;
+    int count = count_there(p), used = describe(text, HEAD - 64, p, count);
+    size_t len = (size_t) used, points = (size_t) count * 20;
     while (len % 4) text[len++] = ' ';
     uint8_t *at = out + 20 + len;
     put_chunk(out + 12, (uint32_t) len, "JSON");
     if (points) at = put_chunk(at, (uint32_t) points, "BIN\0");
-    for (int i = 0; i < p->count; i++) at = put_point(at, p->xyz + 3 * (size_t) i);
+    for (int i = 0; i < p->count; i++)
+        if (there(p, i)) at = put_point(at, p->xyz + 3 * (size_t) i);
     linear_table(linear);
     for (size_t i = 0; i < (size_t) p->count; i++) {
+        if (!there(p, (int) i)) continue;
         for (size_t k = 0; k < 3; k++) at = put(at, linear[p->rgb[3 * i + k]], 2);
         at = put(at, 0, 2);
     }

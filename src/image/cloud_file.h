@@ -14,7 +14,8 @@ int ph_cloud_kind_of(const char *path);
 // Most bytes of a file of so many points.
 size_t ph_cloud_file_bound(int count);
 
-// The file's bytes; returns how many. `out` has room for ph_cloud_file_bound.
+// The file's bytes; returns how many. `out` has room for ph_cloud_file_bound. Points that are not
+// finite are left out.
 // PLY: binary_little_endian 1.0, float x y z, uchar red green blue (Turk, The PLY Polygon File
 // Format, 1994).
 // GLB: one primitive of points (glTF 2.0, sections 3.7.2 and 4.4): POSITION as floats with their

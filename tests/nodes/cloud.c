@@ -418,6 +418,35 @@ static int whole(const struct ph_json *v, const char *key)
     return (int) ph_json_double(ph_json_get(v, key), -1);
 }
 
+// What a ray without an end gives: readers refuse files that hold it.
+TEST(points_that_are_nowhere_are_left_out_of_files)
+{
+    struct ph_frame *f = some_points(300), *few = some_points(297);
+    uint8_t *out = malloc(ph_cloud_file_bound(300)), *want = malloc(ph_cloud_file_bound(300));
+    CHECK(out && want);
+    f->points.xyz[3 * 299] = NAN;
+    f->points.xyz[3 * 298 + 1] = INFINITY;
+    f->points.xyz[3 * 297 + 2] = -INFINITY;
+    for (int kind = PH_CLOUD_PLY; kind <= PH_CLOUD_GLB; kind++) {
+        few->points.count = 297;
+        memcpy(few->points.xyz, f->points.xyz, 297 * 3 * sizeof(float));
+        memcpy(few->points.rgb, f->points.rgb, 297 * 3);
+        size_t size = ph_cloud_file(out, (enum ph_cloud_kind) kind, &f->points);
+        CHECK_INT(size, ==, ph_cloud_file(want, (enum ph_cloud_kind) kind, &few->points));
+        CHECK(!memcmp(out, want, size));
+    }
+    for (int i = 0; i < 300; i++)
+        f->points.xyz[3 * i] = NAN; // nothing at all is an empty scene
+    size_t size = ph_cloud_file(out, PH_CLOUD_GLB, &f->points);
+    few->points.count = 0;
+    CHECK_INT(size, ==, ph_cloud_file(want, PH_CLOUD_GLB, &few->points));
+    CHECK(!memcmp(out, want, size));
+    free(out);
+    free(want);
+    ph_frame_unref(&f);
+    ph_frame_unref(&few);
+}
+
 TEST(a_glb_file_is_what_the_format_asks_for)
 {
     for (int n = 0; n < 401; n += n < 8 ? 1 : 131) {
