@@ -61,6 +61,17 @@ ph_err ph_node_read_own(struct ph_node *n, int port, struct ph_frame **f)
     return ret == PH_OK ? ph_frame_make_writable(f) : ret;
 }
 
+ph_err ph_node_tell(struct ph_node *n, bool *in_trouble, ph_err ret,
+                    const struct ph_fault *fault)
+{
+    if (ret < 0)
+        ph_node_problem(n, "%s", fault->message);
+    else if (*in_trouble)
+        ph_node_problem(n, NULL);
+    *in_trouble = ret < 0;
+    return ret;
+}
+
 double ph_pace_step(struct ph_pace *p, int64_t pts_ns)
 {
     int64_t step_ns = p->begun ? pts_ns - p->last_ns : 0;

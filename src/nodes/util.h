@@ -20,6 +20,11 @@ ph_err ph_node_read_geometry(struct ph_node *n, int port, struct ph_frame **f);
 // ph_node_read_rgba, and the caller owns the picture alone and may draw into it.            thread: lane
 ph_err ph_node_read_own(struct ph_node *n, int port, struct ph_frame **f);
 
+// What became of an attempt that may succeed again later: the fault is the node's problem, and
+// success after one ends it. Returns ret.                                          thread: lane
+ph_err ph_node_tell(struct ph_node *n, bool *in_trouble, ph_err ret,
+                    const struct ph_fault *fault);
+
 // Seconds from one picture to the next by their pts, for what moves: 0 at the first one and when
 // time goes back, at most half a second.                                           thread: lane
 struct ph_pace {

@@ -137,6 +137,68 @@ TEST(a_film_of_two_views_is_the_same_however_the_lanes_ran)
     }
 }
 
+static void watch(void *opaque, struct ph_graph *g)
+{
+    struct run *r = opaque;
+    r->sub = (struct ph_subscriber){ .deliver = run_deliver, .opaque = r };
+    ph_graph_subscribe(g, "live", &r->sub);
+}
+
+static void leave(void *opaque, struct ph_graph *g)
+{
+    struct run *r = opaque;
+    ph_graph_unsubscribe(g, &r->sub);
+}
+
+// On the real clock, until `live` has seen 25 frames.
+static void run_live(struct run *r, const char *text, const char *journal)
+{
+    struct ph_fault fault = { 0 };
+    struct ph_graph *g;
+    if (ph_graph_create(&g, text,
+                        ph_graph_params(.mode = PH_LIVE, .frames = 25, .journal = journal),
+                        &fault) < 0)
+        TEST_FAIL("%s", fault.message);
+    watch(r, g);
+    CHECK_OK(ph_graph_start(g));
+    CHECK_INT(ph_graph_wait(g, -1), ==, PH_EOF);
+    leave(r, g);
+    ph_graph_destroy(&g);
+}
+
+static bool same_cloud(const struct ph_frame *a, const struct ph_frame *b)
+{
+    return a->points.count == b->points.count && a->points.views == b->points.views &&
+           a->pts_ns == b->pts_ns && a->id == b->id &&
+           !memcmp(a->points.xyz, b->points.xyz, 12 * (size_t) a->points.count) &&
+           !memcmp(a->points.rgb, b->points.rgb, 3 * (size_t) a->points.count);
+}
+
+// Sources of the graph's own, whose capture times are those of lanes: a replay has others.
+TEST_LIMIT(a_replay_joins_the_clouds_that_the_live_run_joined, 120)
+{
+    static struct run live, again;
+    char journal[64];
+    struct ph_fault fault = { 0 };
+    snprintf(journal, sizeof journal, "/tmp/ph-fuse-%d", (int) getpid());
+    run_live(&live,
+             "fuse: fuse voxel=0.05 window=0.03 -> live: live\n"
+             "a: scene 32x24 fps=50 -> null\n"
+             "a.depth => steady near=1 far=13 -> cloud -> fuse.in1\n"
+             "b: scene 48x36 fps=70 angle=40 -> null\n"
+             "b.depth => steady near=1 far=13 -> cloud -> fuse.in2",
+             journal);
+    CHECK_INT(live.count, >=, 5);
+    struct ph_replay_params par = { .started = watch, .ended = leave, .opaque = &again };
+    if (ph_replay(journal, &par, &fault) < 0) TEST_FAIL("%s", fault.message);
+    unlink(journal);
+    CHECK_INT(again.count, >=, live.count);
+    for (int i = 0; i < live.count; i++)
+        if (!same_cloud(live.frames[i], again.frames[i])) TEST_FAIL("cloud %d differs", i);
+    run_forget(&again);
+    run_forget(&live);
+}
+
 TEST(who_falls_silent_is_waited_for_no_longer_than_the_window_and_comes_back)
 {
     static struct run r;

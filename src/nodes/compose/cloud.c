@@ -4,19 +4,18 @@
 
 #include "image/cloud.h"
 #include "image/resize.h"
+#include "nodes/compose/voxels.h"
 #include "nodes/fit.h"
 #include "nodes/util.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 struct cloud {
     int64_t stride;
     float fov, voxel;
 
     struct ph_resize *resize;
-    void *scratch; // of voxels
-    size_t scratch_bytes;
+    struct ph_voxels voxels;
 };
 
 enum { IN, PICTURE };
@@ -25,7 +24,7 @@ static void cloud_close(struct ph_node *n)
 {
     struct cloud *p = ph_priv(n);
     ph_resize_destroy(&p->resize);
-    free(p->scratch);
+    ph_voxels_finish(&p->voxels);
 }
 
 // The camera's own lens if it is known and nothing else is asked for.
@@ -55,20 +54,6 @@ static ph_err colors_of(struct ph_node *n, struct cloud *p, const struct ph_fram
                        PH_FIT_AUTO, 0);
 }
 
-static ph_err thin_out(struct cloud *p, struct ph_points *points)
-{
-    size_t need = ph_cloud_voxel_bytes(points->count);
-    if (need > p->scratch_bytes) {
-        free(p->scratch);
-        p->scratch = malloc(need);
-        p->scratch_bytes = p->scratch ? need : 0;
-        if (!p->scratch) return PH_ENOMEM;
-    }
-    points->count =
-        ph_cloud_voxel(points->xyz, points->rgb, points->count, p->voxel, p->scratch);
-    return PH_OK;
-}
-
 static ph_err make(struct ph_node *n, struct cloud *p, const struct ph_frame *depth,
                    const struct ph_frame *color, struct ph_frame **out)
 {
@@ -83,7 +68,7 @@ static ph_err make(struct ph_node *n, struct cloud *p, const struct ph_frame *de
     lens.cy -= 0.5f;
     points->count = ph_cloud_unproject(points->xyz, points->rgb, map,
                                        color ? &color->picture : NULL, &lens, (int) p->stride);
-    return p->voxel > 0 ? thin_out(p, points) : PH_OK;
+    return p->voxel > 0 ? ph_voxels_thin(&p->voxels, points, p->voxel) : PH_OK;
 }
 
 static ph_err cloud_process(struct ph_node *n)

@@ -5,8 +5,9 @@
 
 #include "image/cloud.h"
 #include "image/pose.h"
+#include "nodes/compose/voxels.h"
 
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { VIEWS = 8, KEPT = 6 };
@@ -28,8 +29,7 @@ struct fuse {
     int64_t last_ns, first_ns, pts_ns; // capture of the last and first that was made; its pts
     uint64_t made;
     bool in_trouble;
-    void *scratch; // of voxels
-    size_t scratch_bytes;
+    struct ph_voxels voxels;
 };
 
 static void forget(struct fuse *p)
@@ -44,7 +44,7 @@ static void fuse_close(struct ph_node *n)
 {
     struct fuse *p = ph_priv(n);
     forget(p);
-    free(p->scratch);
+    ph_voxels_finish(&p->voxels);
 }
 
 static ph_err fuse_cut(struct ph_node *n, const struct ph_cut *cut)
@@ -129,6 +129,15 @@ static ph_err take_next(struct ph_node *n, struct fuse *p)
     return PH_OK;
 }
 
+// When a frame was captured decides what belongs together. Where it is a lane's own clock, a replay
+// has others: the journal keeps those of the live run, by their place in this node's run.
+static int64_t captured(struct ph_node *n, int v, int place, const struct ph_frame *f)
+{
+    char name[32];
+    snprintf(name, sizeof name, "captured%d.%d", v + 1, place);
+    return ph_node_chance(n, name, f->capture_ns);
+}
+
 // PH_OK: something came. PH_EOF: nothing will come from anybody.
 static ph_err take_in(struct ph_node *n, struct fuse *p)
 {
@@ -136,10 +145,10 @@ static ph_err take_in(struct ph_node *n, struct fuse *p)
     for (int v = 0; v < VIEWS; v++) {
         struct ph_frame *f;
         ph_err ret = PH_EOF;
-        while (ph_node_linked(n, false, v) && (ret = ph_node_read(n, v, &f)) == PH_OK) {
-            keep(&p->views[v], f, f->capture_ns);
+        for (int i = 0; ph_node_linked(n, false, v) && (ret = ph_node_read(n, v, &f)) == PH_OK;
+             i++) {
+            keep(&p->views[v], f, captured(n, v, i, f));
             came = true;
-            if (ph_node_rendering(n)) break; // a replay: each one counts
         }
         open = open || ret == PH_OK || ret == PH_MORE;
     }
@@ -188,20 +197,6 @@ static const struct ph_frame *nearest(const struct fuse *p, int v, int64_t momen
 }
 
 // --- one world
-
-static ph_err thin_out(struct fuse *p, struct ph_points *points)
-{
-    size_t need = ph_cloud_voxel_bytes(points->count);
-    if (need > p->scratch_bytes) {
-        free(p->scratch);
-        p->scratch = malloc(need);
-        p->scratch_bytes = p->scratch ? need : 0;
-        if (!p->scratch) return PH_ENOMEM;
-    }
-    points->count =
-        ph_cloud_voxel(points->xyz, points->rgb, points->count, p->voxel, p->scratch);
-    return PH_OK;
-}
 
 // Every so-many-th point, the same ones each time: what stays does not shimmer.
 static void limit(struct ph_points *points, int most)
@@ -253,7 +248,7 @@ static ph_err join(struct ph_node *n, struct fuse *p, int64_t moment, struct ph_
     points->count = points->views = 0;
     for (int v = 0; v < VIEWS; v++)
         if (chosen[v]) add(points, &chosen[v]->points, p->moves[v]);
-    if (p->voxel > 0) ret = thin_out(p, points);
+    if (p->voxel > 0) ret = ph_voxels_thin(&p->voxels, points, p->voxel);
     limit(points, (int) p->most);
     stamp(p, *out, moment);
     return ret;

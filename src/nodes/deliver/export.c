@@ -5,6 +5,7 @@
 #include "image/cloud_file.h"
 #include "nodes/file_name.h"
 #include "nodes/picture_file.h"
+#include "nodes/util.h"
 
 #include <stdlib.h>
 
@@ -45,19 +46,15 @@ static bool need(struct export *p, size_t bytes)
     return p->bytes;
 }
 
-static ph_err save(struct ph_node *n, struct export *p, const struct ph_points *points)
+static ph_err save(struct export *p, const struct ph_points *points, struct ph_fault *fault)
 {
-    struct ph_fault fault = { 0 };
     char name[4096];
-    if (!need(p, ph_cloud_file_bound(points->count))) return PH_ENOMEM;
+    if (!need(p, ph_cloud_file_bound(points->count)))
+        return ph_fail(fault, PH_ENOMEM, "path", "no memory for a file of %d points",
+                       points->count);
     size_t size = ph_cloud_file(p->bytes, p->kind, points);
     ph_file_name_make(name, sizeof name, p->path, (uint64_t) p->start + p->written);
-    ph_err ret = ph_file_replace(name, p->bytes, size, &fault);
-    if (ret < 0)
-        ph_node_problem(n, "%s", fault.message);
-    else if (p->in_trouble)
-        ph_node_problem(n, NULL);
-    p->in_trouble = ret < 0;
+    ph_err ret = ph_file_replace(name, p->bytes, size, fault);
     p->written += ret == PH_OK;
     return ret;
 }
@@ -68,7 +65,11 @@ static ph_err export_process(struct ph_node *n)
     struct ph_frame *f;
     ph_err ret = ph_node_read(n, 0, &f);
     if (ret != PH_OK) return ret;
-    if (p->seen++ % (uint64_t) p->every == 0) ret = save(n, p, &f->points);
+    if (p->seen++ % (uint64_t) p->every == 0) {
+        struct ph_fault fault = { 0 };
+        ret = save(p, &f->points, &fault);
+        ph_node_tell(n, &p->in_trouble, ret, &fault);
+    }
     ph_frame_unref(&f);
     return ret;
 }

@@ -38,13 +38,8 @@ static ph_err save(struct ph_node *n, struct image *p, const struct ph_picture *
     struct ph_fault fault;
     ph_file_name_make(p->name, sizeof p->name, p->path, (uint64_t) p->start + p->written);
     ph_err ret = ph_picture_save(p->writer, p->name, pic, (int) p->quality, &fault);
-    if (ret < 0)
-        ph_node_problem(n, "%s", fault.message);
-    else if (p->in_trouble)
-        ph_node_problem(n, NULL);
-    p->in_trouble = ret < 0;
     p->written += ret == PH_OK;
-    return ret;
+    return ph_node_tell(n, &p->in_trouble, ret, &fault);
 }
 
 static ph_err image_process(struct ph_node *n)
