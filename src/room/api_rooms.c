@@ -261,7 +261,9 @@ static void record(void *opaque, struct ph_request *req)
 static void calibrate(void *opaque, struct ph_request *req)
 {
     size_t size;
-    if (ph_request_json(req))
+    if (ph_request_method(req) == PH_GET)
+        defer_simple(opaque, req, ph_room_act_calibration, NULL);
+    else if (ph_request_json(req))
         defer_simple(opaque, req, ph_room_act_calibrate, ph_request_body(req, &size));
 }
 
@@ -327,7 +329,7 @@ ph_err ph_api_rooms_routes(struct ph_rooms *house)
         { PH_GET, "/api/v1/rooms/{name}/trace", trace, house, false },
         { PH_GET, "/api/v1/rooms/{name}/journal", journal, house, false },
         { PH_GET, "/api/v1/rooms/{name}/frame.jpg", frame, house, false },
-        { PH_POST, "/api/v1/rooms/{name}/calibrate", calibrate, house, false },
+        { PH_GET | PH_POST, "/api/v1/rooms/{name}/calibrate", calibrate, house, false },
         { PH_GET, "/api/v1/phone", ph_phone, house, false },
         { PH_GET, "/api/v1/recordings", recordings, house, false },
         { PH_GET, "/api/v1/recordings/{file}", recording_file, house, false },

@@ -16,19 +16,34 @@
 enum { EYES = 8 };
 #define PATIENCE (3 * PH_SECOND_NS)
 
+enum eye_state { WAITS, HAS_PICTURE, FOUND, NOT_FOUND };
+static const char *const eye_states[] = { "waiting", "looking", "found", "not found" };
+
 struct eye {
-    pthread_mutex_t lock;
+    struct ph_calibration *all;
     struct ph_subscriber sub;
     char name[PH_NAME_MAX];
-    struct ph_frame *picture; // lock
-    bool on;
+    bool on;                  // subscribed; worker
+    enum eye_state state;     // lock
+    struct ph_frame *picture; // lock; once it is there it stays
+    // the thread's until it is joined
     bool found;
     int corners;
     double rms_px;
     struct ph_pose pose; // board to camera, then camera to world
 };
 
-struct calibration {
+// Waiting for pictures and looking at them is a thread's, so that the room's worker goes on: it
+// begins it, and takes what came of it once it is poked.
+struct ph_calibration {
+    struct ph_room *room; // it joins the thread before it goes
+    struct ph_asker asker;
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t change;
+    bool stop, done; // lock
+    ph_err ret;      // the thread's, with its fault
+    struct ph_fault fault;
     char node[PH_NAME_MAX];
     struct ph_board board;
     double square_m, fov_deg;
@@ -40,42 +55,50 @@ static void keep_picture(void *opaque, struct ph_frame *f)
 {
     struct eye *e = opaque;
     if (f->kind != PH_PICTURE || f->picture.format != PH_RGBA) return;
-    pthread_mutex_lock(&e->lock);
-    if (!e->picture) e->picture = ph_frame_ref(f);
-    pthread_mutex_unlock(&e->lock);
+    pthread_mutex_lock(&e->all->lock);
+    if (!e->picture) {
+        e->picture = ph_frame_ref(f);
+        e->state = HAS_PICTURE;
+        pthread_cond_broadcast(&e->all->change);
+    }
+    pthread_mutex_unlock(&e->all->lock);
 }
 
-static bool has_picture(struct eye *e)
+static ph_err open_eyes(struct ph_room *room, struct ph_calibration *c, struct ph_fault *fault)
 {
-    pthread_mutex_lock(&e->lock);
-    bool has = e->picture;
-    pthread_mutex_unlock(&e->lock);
-    return has;
-}
-
-static ph_err look(struct ph_room *room, struct calibration *c, struct ph_fault *fault)
-{
-    ph_err ret = PH_OK;
-    int64_t until_ns = ph_now_ns() + PATIENCE;
-    for (int i = 0; i < c->count && ret == PH_OK; i++) {
+    for (int i = 0; i < c->count; i++) {
         struct eye *e = &c->eyes[i];
         const struct ph_ast_node *n = ph_ast_find(room->ast, e->name);
+        e->all = c;
         e->sub = (struct ph_subscriber){ .deliver = keep_picture, .opaque = e };
         if (!n || strcmp(n->info->name, "live"))
             return ph_fail(fault, PH_ENOENT, "views", "this graph has no live node \"%s\"",
                            e->name);
-        ret = ph_graph_subscribe(room->graph, e->name, &e->sub);
+        ph_err ret = ph_graph_subscribe(room->graph, e->name, &e->sub);
         e->on = ret == PH_OK;
         if (ret < 0) return ph_fail(fault, ret, "views", "%s", ph_strerror(ret));
     }
-    for (int i = 0; i < c->count; i++)
-        while (!has_picture(&c->eyes[i])) {
-            if (ph_now_ns() > until_ns)
-                return ph_fail(fault, PH_ETIMEOUT, "views", "\"%s\" shows no picture",
-                               c->eyes[i].name);
-            nanosleep(&(struct timespec){ .tv_nsec = 5 * PH_MS_NS }, NULL);
-        }
     return PH_OK;
+}
+
+// --- the thread
+
+static ph_err wait_for_pictures(struct ph_calibration *c)
+{
+    int64_t until_ns = ph_now_ns() + PATIENCE;
+    const struct timespec until = { until_ns / PH_SECOND_NS, until_ns % PH_SECOND_NS };
+    const struct eye *blind = NULL;
+    int late = 0;
+    pthread_mutex_lock(&c->lock);
+    do {
+        blind = NULL;
+        for (int i = c->count - 1; i >= 0; i--)
+            if (!c->eyes[i].picture) blind = &c->eyes[i];
+        if (blind && !c->stop) late = pthread_cond_timedwait(&c->change, &c->lock, &until);
+    } while (blind && !c->stop && !late);
+    pthread_mutex_unlock(&c->lock);
+    if (!blind) return PH_OK;
+    return ph_fail(&c->fault, PH_ETIMEOUT, "views", "\"%s\" shows no picture", blind->name);
 }
 
 // The camera's own lens where it is known.
@@ -87,7 +110,7 @@ static struct ph_intrinsics lens_of(const struct ph_frame *f, double fov_deg)
     return (struct ph_intrinsics){ focal, focal, w / 2, h / 2 };
 }
 
-static ph_err find_board(const struct calibration *c, struct eye *e)
+static ph_err find_board(const struct ph_calibration *c, struct eye *e)
 {
     static const int most = PH_BOARD_MAX * PH_BOARD_MAX;
     double(*corners)[2] = malloc(2 * (size_t) most * sizeof *corners);
@@ -106,8 +129,39 @@ static ph_err find_board(const struct calibration *c, struct eye *e)
     return ret < 0 ? ret : PH_OK;
 }
 
+// false: the room is closed, or there is no memory.
+static bool look(struct ph_calibration *c, struct eye *e)
+{
+    pthread_mutex_lock(&c->lock);
+    bool stop = c->stop;
+    pthread_mutex_unlock(&c->lock);
+    if (stop) return false;
+    ph_err ret = find_board(c, e);
+    if (ret < 0) c->ret = ph_fail(&c->fault, ret, "views", "%s", ph_strerror(ret));
+    pthread_mutex_lock(&c->lock);
+    e->state = e->found ? FOUND : NOT_FOUND;
+    pthread_mutex_unlock(&c->lock);
+    return ret == PH_OK;
+}
+
+static void *calibration_main(void *opaque)
+{
+    struct ph_calibration *c = opaque;
+    pthread_setname_np(pthread_self(), "ph-calibrate");
+    c->ret = wait_for_pictures(c);
+    for (int i = 0; i < c->count && c->ret == PH_OK; i++)
+        if (!look(c, &c->eyes[i])) break;
+    pthread_mutex_lock(&c->lock);
+    c->done = true;
+    pthread_mutex_unlock(&c->lock);
+    ph_worker_poke(&c->room->worker);
+    return NULL;
+}
+
+// --- what comes of it
+
 // From board to camera k to where camera k stands in the world of the first.
-static ph_err place(struct ph_room *room, struct calibration *c, struct ph_fault *fault)
+static ph_err place(struct ph_room *room, struct ph_calibration *c, struct ph_fault *fault)
 {
     struct ph_pose first = c->eyes[0].pose;
     for (int i = 0; i < c->count; i++) {
@@ -124,7 +178,7 @@ static ph_err place(struct ph_room *room, struct calibration *c, struct ph_fault
     return PH_OK;
 }
 
-static char *report(const struct calibration *c)
+static char *report(const struct ph_calibration *c)
 {
     struct ph_buf b = { 0 };
     ph_buf_puts(&b, "{\"views\":[");
@@ -165,7 +219,7 @@ static ph_err number(const struct ph_json *body, const char *name, double low, d
     return ph_fail(fault, PH_EINVAL, name, "%s is a number, %g … %g", name, low, high);
 }
 
-static ph_err read_views(struct calibration *c, const struct ph_json *list,
+static ph_err read_views(struct ph_calibration *c, const struct ph_json *list,
                          struct ph_fault *fault)
 {
     if (!list || list->type != PH_JSON_ARRAY || list->count < 1 || list->count > EYES)
@@ -180,7 +234,7 @@ static ph_err read_views(struct calibration *c, const struct ph_json *list,
     return PH_OK;
 }
 
-static ph_err read_wish(struct calibration *c, const struct ph_json *body,
+static ph_err read_wish(struct ph_calibration *c, const struct ph_json *body,
                         struct ph_fault *fault)
 {
     static const char *const known[] = { "node",     "views", "columns", "rows",
@@ -206,49 +260,132 @@ fail:
     return ret;
 }
 
-static ph_err calibrate(struct ph_room *room, struct calibration *c, const char *text,
+static ph_err read_text(struct ph_room *room, struct ph_calibration *c, const char *text,
                         struct ph_fault *fault)
 {
     struct ph_json_doc *doc = NULL;
-    ph_err ret;
-    PH_TRY(ph_json_parse(&doc, text, strlen(text), 0, fault));
-    PH_TRY(read_wish(c, ph_json_root(doc), fault));
-    const struct ph_ast_node *n = ph_ast_find(room->ast, c->node);
-    if (!n || strcmp(n->info->name, "fuse")) {
-        ret = ph_fail(fault, PH_ENOENT, "node", "this graph has no fuse node \"%s\"", c->node);
-        goto fail;
-    }
-    PH_TRY(look(room, c, fault));
-    for (int i = 0; i < c->count; i++)
-        if ((ret = find_board(c, &c->eyes[i])) < 0) {
-            ph_fail(fault, ret, "views", "%s", ph_strerror(ret));
-            goto fail;
-        }
-    PH_TRY(place(room, c, fault));
-fail:
+    ph_err ret = ph_json_parse(&doc, text, strlen(text), 0, fault);
+    if (ret == PH_OK) ret = read_wish(c, ph_json_root(doc), fault);
     ph_json_free(&doc);
-    return ret;
+    if (ret < 0) return ret;
+    const struct ph_ast_node *n = ph_ast_find(room->ast, c->node);
+    if (n && !strcmp(n->info->name, "fuse")) return PH_OK;
+    return ph_fail(fault, PH_ENOENT, "node", "this graph has no fuse node \"%s\"", c->node);
+}
+
+// --- the job's life; thread: worker
+
+static struct ph_calibration *make(struct ph_room *room)
+{
+    pthread_condattr_t mono;
+    struct ph_calibration *c = calloc(1, sizeof *c);
+    if (!c) return NULL;
+    c->room = room;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_condattr_init(&mono);
+    pthread_condattr_setclock(&mono, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->change, &mono);
+    pthread_condattr_destroy(&mono);
+    return c;
+}
+
+static void drop(struct ph_calibration *c)
+{
+    for (int i = 0; i < c->count; i++) {
+        if (c->eyes[i].on) ph_graph_unsubscribe(c->room->graph, &c->eyes[i].sub);
+        ph_frame_unref(&c->eyes[i].picture);
+    }
+    pthread_cond_destroy(&c->change);
+    pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+// PH_OK: it runs, and has taken the asker.
+static ph_err begin(struct ph_room *room, struct ph_room_job *j, struct ph_fault *fault)
+{
+    struct ph_calibration *c = room->calibration ? NULL : make(room);
+    if (room->calibration)
+        return ph_fail(fault, PH_ESTOPPED, "calibrate",
+                       "a board is being looked for already: wait for it to be done");
+    if (!c) return ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    ph_err ret = read_text(room, c, j->text, fault);
+    if (ret == PH_OK) ret = open_eyes(room, c, fault);
+    if (ret == PH_OK && pthread_create(&c->thread, NULL, calibration_main, c))
+        ret = ph_fail(fault, PH_ENOMEM, "", "no thread can be had");
+    if (ret < 0) {
+        drop(c);
+        return ret;
+    }
+    room->calibration = c;
+    c->asker = j->asker;
+    j->asker = (struct ph_asker){ 0 };
+    return PH_OK;
 }
 
 void ph_room_act_calibrate(struct ph_room *room, struct ph_room_job *j)
 {
     struct ph_fault fault = { 0 };
-    if (!ph_room_is_open(room, &j->asker)) return;
-    struct calibration *c = calloc(1, sizeof *c);
-    for (int i = 0; c && i < EYES; i++) pthread_mutex_init(&c->eyes[i].lock, NULL);
-    ph_err ret = c ? calibrate(room, c, j->text, &fault)
-                   : ph_fail(&fault, PH_ENOMEM, "", "out of memory");
-    char *json = ret == PH_OK ? report(c) : NULL;
-    for (int i = 0; c && i < EYES; i++) {
-        if (c->eyes[i].on) ph_graph_unsubscribe(room->graph, &c->eyes[i].sub);
-        ph_frame_unref(&c->eyes[i].picture);
-        pthread_mutex_destroy(&c->eyes[i].lock);
-    }
-    free(c);
-    if (ret == PH_OK && !json) ret = ph_fail(&fault, PH_ENOMEM, "", "out of memory");
-    if (ret < 0)
+    if (ph_room_is_open(room, &j->asker) && begin(room, j, &fault) < 0)
         ph_asker_fault(&j->asker, &fault);
+}
+
+// Ends the thread, answers and forgets.
+static void finish(struct ph_room *room, ph_err ret, struct ph_fault *fault)
+{
+    struct ph_calibration *c = room->calibration;
+    room->calibration = NULL;
+    char *json = ret == PH_OK ? report(c) : NULL;
+    if (ret == PH_OK && !json) ph_fail(fault, PH_ENOMEM, "", "out of memory");
+    if (json)
+        ph_asker_json(&c->asker, 200, json);
     else
-        ph_asker_json(&j->asker, 200, json);
+        ph_asker_fault(&c->asker, fault);
+    free(json);
+    drop(c);
+}
+
+void ph_calibrate_tick(struct ph_room *room)
+{
+    struct ph_calibration *c = room->calibration;
+    if (!c) return;
+    pthread_mutex_lock(&c->lock);
+    bool done = c->done;
+    pthread_mutex_unlock(&c->lock);
+    if (!done) return;
+    pthread_join(c->thread, NULL);
+    struct ph_fault fault = c->fault;
+    ph_err ret = c->ret == PH_OK ? place(room, c, &fault) : c->ret;
+    finish(room, ret, &fault);
+}
+
+void ph_calibrate_end(struct ph_room *room)
+{
+    struct ph_calibration *c = room->calibration;
+    struct ph_fault fault;
+    if (!c) return;
+    pthread_mutex_lock(&c->lock);
+    c->stop = true;
+    pthread_cond_broadcast(&c->change);
+    pthread_mutex_unlock(&c->lock);
+    pthread_join(c->thread, NULL);
+    finish(room, ph_fail(&fault, PH_ESTOPPED, "room", "the room was closed"), &fault);
+}
+
+void ph_room_act_calibration(struct ph_room *room, struct ph_room_job *j)
+{
+    struct ph_calibration *c = room->calibration;
+    struct ph_buf b = { 0 };
+    ph_buf_printf(&b, "{\"running\":%s,\"views\":[", c ? "true" : "false");
+    for (int i = 0; c && i < c->count; i++) {
+        ph_json_sep(&b);
+        ph_buf_puts(&b, "{\"view\":");
+        ph_json_str(&b, c->eyes[i].name);
+        pthread_mutex_lock(&c->lock);
+        ph_buf_printf(&b, ",\"state\":\"%s\"}", eye_states[c->eyes[i].state]);
+        pthread_mutex_unlock(&c->lock);
+    }
+    ph_buf_puts(&b, "]}");
+    char *json = ph_buf_steal(&b);
+    ph_asker_json(&j->asker, 200, json ? json : "{\"running\":false,\"views\":[]}");
     free(json);
 }

@@ -216,21 +216,28 @@ static const struct ph_param *record_path(const char *type, struct ph_fault *fau
     return NULL;
 }
 
-// What depth16 gives, as it is.
+static const struct ph_ast_node *first_of_type(const struct ph_ast *ast, const char *type)
+{
+    for (int i = 0; i < ast->node_count; i++)
+        if (is_type(&ast->nodes[i], type)) return &ast->nodes[i];
+    return NULL;
+}
+
+// What depth16 gives, as it is; the points of a graph that has none.
 static ph_err add_tape(const struct ph_ast *ast, const char *path, const char *name,
                        struct ph_buf *b, struct ph_fault *fault)
 {
-    for (int i = 0; i < ast->node_count; i++) {
-        if (!is_type(&ast->nodes[i], "depth16")) continue;
-        ph_buf_printf(b, "%s =>[drop_oldest 30] %s: tape path=", ast->nodes[i].name, name);
-        quote(b, path);
-        ph_buf_puts(b, "\n");
-        return PH_OK;
-    }
-    return ph_fail(
-        fault, PH_EINVAL, "what",
-        "this graph makes no depth for viewers, so there is none to record: it needs "
-        "a depth16 node");
+    const struct ph_ast_node *from = first_of_type(ast, "depth16");
+    if (!from) from = first_of_type(ast, "msgpack");
+    if (!from)
+        return ph_fail(
+            fault, PH_EINVAL, "what",
+            "this graph makes no depth for viewers, so there is none to record: it needs "
+            "a depth16 or msgpack node");
+    ph_buf_printf(b, "%s =>[drop_oldest 30] %s: tape path=", from->name, name);
+    quote(b, path);
+    ph_buf_puts(b, "\n");
+    return PH_OK;
 }
 
 static bool is_tape(const char *path)

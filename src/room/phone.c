@@ -29,19 +29,42 @@ static void put_code(struct ph_buf *b, const char *url)
     ph_buf_puts(b, "]");
 }
 
+// RFC 3986, 3.2.2: an IPv6 address stands in brackets, and (RFC 6874) its zone after %25.
+static void put_host(char *out, size_t size, const char *host)
+{
+    const char *zone = strchr(host, '%');
+    int len = zone ? (int) (zone - host) : (int) strlen(host);
+    if (strchr(host, ':'))
+        snprintf(out, size, "[%.*s%s%s]", len, host, zone ? "%25" : "", zone ? zone + 1 : "");
+    else
+        snprintf(out, size, "%s", host);
+}
+
 static void put_url(struct ph_buf *b, const struct ph_rooms *house, const char *host,
                     const char *room)
 {
-    char url[512];
+    char url[512], there[128];
     const char *token = ph_server_token(house->server);
+    put_host(there, sizeof there, host);
     snprintf(url, sizeof url, "%s://%s:%d/phone.html?room=%s%s%s",
-             house->par.tls_cert ? "https" : "http", host, ph_server_port(house->server), room,
+             house->par.tls_cert ? "https" : "http", there, ph_server_port(house->server), room,
              token ? "#token=" : "", token ? token : "");
     ph_json_sep(b);
     ph_buf_puts(b, "{\"url\":");
     ph_json_str(b, url);
     put_code(b, url);
     ph_buf_puts(b, "}");
+}
+
+// One that a phone can type: of IPv6 those that hold beyond the link, which need no zone.
+static bool address_of(const struct sockaddr *at, bool v6, char host[INET6_ADDRSTRLEN])
+{
+    if (at && at->sa_family == AF_INET)
+        return inet_ntop(AF_INET, &((const struct sockaddr_in *) (const void *) at)->sin_addr,
+                         host, INET6_ADDRSTRLEN);
+    if (!at || at->sa_family != AF_INET6 || !v6) return false;
+    const struct in6_addr *six = &((const struct sockaddr_in6 *) (const void *) at)->sin6_addr;
+    return !IN6_IS_ADDR_LINKLOCAL(six) && inet_ntop(AF_INET6, six, host, INET6_ADDRSTRLEN);
 }
 
 static void put_addresses(struct ph_buf *b, const struct ph_rooms *house, const char *room)
@@ -55,11 +78,9 @@ static void put_addresses(struct ph_buf *b, const struct ph_rooms *house, const 
     }
     if (getifaddrs(&list)) return;
     for (const struct ifaddrs *a = list; a; a = a->ifa_next) {
-        char host[INET_ADDRSTRLEN];
-        if (!a->ifa_addr || a->ifa_addr->sa_family != AF_INET) continue;
+        char host[INET6_ADDRSTRLEN];
         if (a->ifa_flags & IFF_LOOPBACK || !(a->ifa_flags & IFF_UP)) continue;
-        const struct sockaddr_in *in = (const void *) a->ifa_addr;
-        if (inet_ntop(AF_INET, &in->sin_addr, host, sizeof host)) put_url(b, house, host, room);
+        if (address_of(a->ifa_addr, !strcmp(bind, "::"), host)) put_url(b, house, host, room);
     }
     freeifaddrs(list);
 }

@@ -264,6 +264,7 @@ static void close_graph(struct ph_room *room)
     struct ph_graph *g = room->graph;
     ph_fail(&fault, PH_ESTOPPED, "room", "the room was closed");
     atomic_store(&room->state, PH_ROOM_CLOSED);
+    ph_calibrate_end(room);
     ph_view_end(room);
     ph_view_close_all(room, "the room was removed");
     pthread_rwlock_wrlock(&room->graph_lock);

@@ -184,7 +184,8 @@ struct ph_room {
     char *home;         // the source it began with, as a node's text
     char *journal;      // path; NULL = none; constant once it is open
     struct ph_recording recording;
-    int64_t measured_ns; // when the rates were taken last
+    struct ph_calibration *calibration; // calibrate.c; NULL = none runs
+    int64_t measured_ns;                // when the rates were taken last
 
     pthread_rwlock_t graph_lock;
     struct ph_graph *graph; // NULL while it opens and when it is closed
@@ -243,7 +244,8 @@ void ph_room_act_cut(struct ph_room *room, struct ph_room_job *j);    // message
 void ph_room_act_doc(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_params(struct ph_room *room, struct ph_room_job *j);
 void ph_room_act_trace(struct ph_room *room, struct ph_room_job *j);
-void ph_room_act_calibrate(struct ph_room *room, struct ph_room_job *j); // text: the request
+void ph_room_act_calibrate(struct ph_room *room, struct ph_room_job *j);   // text: the request
+void ph_room_act_calibration(struct ph_room *room, struct ph_room_job *j); // how far it is
 void ph_room_act_record(struct ph_room *room, struct ph_room_job *j); // text: start, stop, ""
 
 // A text for those on the other side of the network: paths without their folders. malloc'ed.
@@ -260,6 +262,10 @@ int ph_room_not_ready(struct ph_room *room, char *text, size_t size);
 
 // --- phone.c
 void ph_phone(void *opaque, struct ph_request *req); // GET; opaque: the house       thread: io
+
+// --- calibrate.c                                                           thread: worker
+void ph_calibrate_tick(struct ph_room *room); // takes what its thread found
+void ph_calibrate_end(struct ph_room *room);  // while there is a graph; its asker is told
 
 // --- record.c                                                              thread: worker
 void ph_record_follow(struct ph_room *room); // after an edit: is it still there?

@@ -697,6 +697,7 @@ int64_t ph_view_tick(void *opaque, int64_t now)
     find_need(room, now, &need);
     tell_problem(room, now, &need.due_ns);
     if (!room->graph) return need.due_ns;
+    ph_calibrate_tick(room);
     subscribe(room, &need);
     if (atomic_load(&room->feeds_on)) {
         measure(room, now);

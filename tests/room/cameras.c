@@ -117,6 +117,26 @@ TEST(each_camera_has_a_node_of_its_own_and_may_ask_for_one)
     house_stop(&h);
 }
 
+// An IPv4 address in IPv6's clothes: reached where the tests are, written as IPv6 is.
+TEST(a_phone_is_told_of_an_ipv6_address_in_brackets)
+{
+    struct house h;
+    char want[96];
+    house_start(
+        &h, TWO,
+        &(struct ph_rooms_params){ .bind = "::ffff:127.0.0.1", .insecure_no_auth = true });
+    EXPECT(200, &h, "GET", "/api/v1/phone?room=demo", NULL);
+    snprintf(want, sizeof want, "\"url\":\"http://[::ffff:127.0.0.1]:%d/phone.html?room=demo\"",
+             h.port);
+    CHECK_HAS(answer, want);
+    house_stop(&h);
+    house_start(&h, TWO, NULL);
+    EXPECT(200, &h, "GET", "/api/v1/phone?room=demo", NULL);
+    snprintf(want, sizeof want, "\"url\":\"http://127.0.0.1:%d/phone.html", h.port);
+    CHECK_HAS(answer, want);
+    house_stop(&h);
+}
+
 static void send_dated(struct client *c, const uint8_t *jpeg, size_t size, int64_t pts_ns)
 {
     uint8_t *bytes = malloc(PH_WIRE_BYTES + size);
@@ -228,6 +248,51 @@ static int ask_calibration(const struct house *h, const char *body, struct clien
     }
     pthread_join(thread, NULL);
     return a.status;
+}
+
+// Nobody sends a picture, so it waits; a machine may be so slow that it is over before anybody looks.
+TEST(looking_for_a_board_leaves_the_room_free_and_says_how_far_it_is)
+{
+    static char other[8192];
+    struct house h;
+    bool waiting = false, refused = false, set = false;
+    house_start(&h,
+                "fuse: fuse -> points: null\nscene 32x24 fps=10 -> null\n"
+                "scene.depth -> steady -> cloud -> fuse.in1\nleft: browser -> eye1: live",
+                NULL);
+    EXPECT(200, &h, "GET", "/api/v1/rooms/demo/calibrate", NULL);
+    CHECK_HAS(answer, "{\"running\":false,\"views\":[]}");
+    for (int i = 0; i < 20 && !(waiting && refused && set); i++) {
+        struct asked a = { .h = &h, .body = "{\"views\":[\"eye1\"]}" };
+        pthread_t thread;
+        CHECK(!pthread_create(&thread, NULL, ask_main, &a));
+        while (!atomic_load(&a.done) && !(waiting && refused && set)) {
+            api(&h, "GET", "/api/v1/rooms/demo/calibrate", NULL, other, sizeof other);
+            if (!strstr(other, "\"running\":true")) continue;
+            waiting = waiting || strstr(other, "{\"view\":\"eye1\",\"state\":\"waiting\"}");
+            int status =
+                api(&h, "POST", "/api/v1/rooms/demo/calibrate", a.body, other, sizeof other);
+            refused = refused || (status == 409 && strstr(other, "already"));
+            status = api(&h, "PATCH", "/api/v1/rooms/demo/params",
+                         "{\"node\":\"fuse\",\"values\":{\"voxel\":0.5}}", other, sizeof other);
+            set = set || ((status == 200 || status == 202) && !atomic_load(&a.done));
+        }
+        pthread_join(thread, NULL);
+        CHECK(a.status >= 400);
+    }
+    CHECK(waiting);
+    CHECK(refused);
+    CHECK(set);
+    // a room that goes while it looks: nobody waits for an answer that does not come
+    struct asked a = { .h = &h, .body = "{\"views\":[\"eye1\"]}" };
+    pthread_t thread;
+    CHECK(!pthread_create(&thread, NULL, ask_main, &a));
+    do api(&h, "GET", "/api/v1/rooms/demo/calibrate", NULL, other, sizeof other);
+    while (!strstr(other, "\"running\":true") && !atomic_load(&a.done));
+    CHECK_INT(api(&h, "DELETE", "/api/v1/rooms/demo", NULL, other, sizeof other), ==, 204);
+    pthread_join(thread, NULL);
+    CHECK(a.status >= 400);
+    house_stop(&h);
 }
 
 TEST(a_board_that_two_cameras_see_tells_fuse_where_they_stand)

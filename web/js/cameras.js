@@ -6,6 +6,8 @@ import { call, roomPath, takeToken } from './api.js';
 import { showCodes } from './codes.js';
 import { $, attempt, el, say } from './ui.js';
 
+const PROGRESS_MS = 200;
+
 let room = '';
 
 const number = (id) => Number($(id).value);
@@ -26,17 +28,35 @@ async function views() {
     return { node: fuse.name, views: live.map(({ name }) => name) };
 }
 
+function list(rows) {
+    $('#found').replaceChildren(...rows.map((row) => el('tr', {}, ...row.map((text) => el('td', {}, text)))));
+}
+
+// How far it is, until it is done.
+async function follow(done) {
+    while (!done()) {
+        await new Promise((soon) => setTimeout(soon, PROGRESS_MS));
+        const { running, views: eyes } = await call('GET', roomPath(room, '/calibrate'));
+        if (running && !done()) list(eyes.map(({ view, state }) => [view, state]));
+    }
+}
+
 async function find() {
+    let over = false;
     say($('#find'), 'Looking');
+    $('#find').disabled = true;
     try {
+        follow(() => over).catch(() => {}); // the answer itself says what is wrong
         const found = await call('POST', roomPath(room, '/calibrate'), {
             ...await views(), columns: number('#columns'), rows: number('#rows'),
             squareMm: number('#square'), fov: number('#fov'),
         });
-        $('#found').replaceChildren(...found.views.map((view) => el('tr', {},
-            el('td', {}, view.view), el('td', {}, view.found ? 'found' : `not found, ${view.corners} corners`),
-            el('td', {}, view.errorPx === null ? '–' : `${view.errorPx.toFixed(2)} px`), el('td', {}, view.pose ?? '–'))));
+        over = true;
+        list(found.views.map((view) => [view.view, view.found ? 'found' : `not found, ${view.corners} corners`,
+            view.errorPx === null ? '–' : `${view.errorPx.toFixed(2)} px`, view.pose ?? '–']));
     } finally {
+        over = true;
+        $('#find').disabled = false;
         say($('#find'), 'Find the board');
     }
 }

@@ -10,7 +10,7 @@ import { Webcam } from './webcam.js';
 const PING_MS = 1000;
 const RETRY_MS = 1500;
 const FPS = 30;
-const room = new URLSearchParams(location.search).get('room') ?? '';
+let room = new URLSearchParams(location.search).get('room') ?? '';
 
 const clock = () => performance.timeOrigin + performance.now();
 
@@ -111,6 +111,12 @@ async function listPlaces() {
     $('#node').append(...places.map((name) => el('option', { value: name }, name)));
 }
 
+async function begin() {
+    room ||= (await call('GET', '/api/v1/rooms')).rooms[0]?.name ?? '';
+    if (!room) throw new Error('This server has no room yet');
+    line.open();
+    await listPlaces();
+}
+
 takeToken();
-attempt(listPlaces);
-line.open();
+attempt(begin);
