@@ -75,6 +75,7 @@ function take(map) {
         unreported = 0;
     }
     canvas.dataset.maps = String(Number(canvas.dataset.maps ?? 0) + 1); // for who waits for them
+    canvas.dataset.frame = String(map.frame);
 }
 
 // --- drawing
