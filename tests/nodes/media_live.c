@@ -8,6 +8,10 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#if PH_HAVE_FFMPEG
+#include "nodes/media/v4l2_colors.h"
+#endif
+
 static struct media m;
 
 // --- servers
@@ -331,6 +335,27 @@ TEST(a_host_that_cannot_be_resolved_is_named)
 }
 
 // --- cameras
+
+#if PH_HAVE_FFMPEG
+// A webcam says sRGB and no more, at any size; `make vm` looks at the pictures themselves.
+TEST(a_cameras_matrix_and_range_are_what_its_driver_says_or_the_kernels_default_for_it)
+{
+    struct v4l2_pix_format pix = { .width = 1920, .height = 1080 };
+    CHECK_INT(ph_v4l2_space(&pix), ==, AVCOL_SPC_SMPTE170M);
+    pix.colorspace = V4L2_COLORSPACE_SRGB;
+    CHECK_INT(ph_v4l2_space(&pix), ==, AVCOL_SPC_SMPTE170M);
+    CHECK_INT(ph_v4l2_range(&pix), ==, AVCOL_RANGE_MPEG);
+    pix.ycbcr_enc = V4L2_YCBCR_ENC_709;
+    pix.quantization = V4L2_QUANTIZATION_FULL_RANGE;
+    CHECK_INT(ph_v4l2_space(&pix), ==, AVCOL_SPC_BT709);
+    CHECK_INT(ph_v4l2_range(&pix), ==, AVCOL_RANGE_JPEG);
+    pix = (struct v4l2_pix_format){ .width = 320, .colorspace = V4L2_COLORSPACE_REC709 };
+    CHECK_INT(ph_v4l2_space(&pix), ==, AVCOL_SPC_BT709);
+    pix.colorspace = V4L2_COLORSPACE_JPEG;
+    CHECK_INT(ph_v4l2_space(&pix), ==, AVCOL_SPC_SMPTE170M);
+    CHECK_INT(ph_v4l2_range(&pix), ==, AVCOL_RANGE_JPEG);
+}
+#endif
 
 TEST(a_camera_that_is_not_there_is_named_with_those_that_are)
 {

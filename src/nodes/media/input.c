@@ -2,6 +2,7 @@
 #include "nodes/media/input.h"
 
 #include "nodes/media/ff.h"
+#include "nodes/media/v4l2_colors.h"
 
 #include <libavutil/cpu.h>
 #include <libavutil/time.h>
@@ -15,6 +16,7 @@
 #define MAX_THREADS 8
 #define MAX_PIXELS  (INT64_C(16384) * 16384)
 #define MAX_GARBAGE 16 // packets in a row that make no sense before a stream is given up
+#define CUT_RUN     10 // pictures of a camera
 
 struct stream {
     AVStream *st; // NULL = there is none, or nobody wants it
@@ -40,6 +42,7 @@ struct ph_input {
     int garbage;             // failed packets in a row
     int64_t picture_packets; // of a file so far; -1 = somebody has jumped into it
     bool told_short;         // that one of them ends too soon
+    int cut_run;             // a device's pictures that ended too soon, in a row
     unsigned nap_us;         // between two looks at a device that does not block
 
     AVPacket **gop; // since the newest key packet, while nobody looks
@@ -204,6 +207,10 @@ static ph_err open_stream(struct ph_input *in, struct stream *s, int index)
     s->dec = avcodec_alloc_context3(codec);
     s->frame = av_frame_alloc();
     if (!s->dec || !s->frame) return PH_ENOMEM;
+    // a JPEG says it itself
+    bool raw = st->codecpar->codec_id == AV_CODEC_ID_RAWVIDEO;
+    if (raw && in->par.device && !strcmp(in->par.device, "v4l2"))
+        ph_v4l2_ask_colors(in->par.url, st->codecpar);
     int ret = avcodec_parameters_to_context(s->dec, st->codecpar);
     if (ret < 0) return fail_ff(in, ret);
     s->dec->pkt_timebase = st->time_base;
@@ -463,6 +470,16 @@ static void check_whole(struct ph_input *in)
             which);
 }
 
+// A camera's first picture, or one that the cable spoilt: the next one is better than half of it in
+// green. Of a camera whose pictures never have the end marker, all are shown.
+static bool is_spoilt(struct ph_input *in)
+{
+    bool jpeg = in->video.st->codecpar->codec_id == AV_CODEC_ID_MJPEG;
+    if (!jpeg || !in->par.device) return false;
+    in->cut_run = is_cut(in->packet) ? in->cut_run + 1 : 0;
+    return in->cut_run > 0 && in->cut_run < CUT_RUN;
+}
+
 static ph_err feed_decoders(struct ph_input *in)
 {
     ph_err ret = next_packet(in);
@@ -474,6 +491,7 @@ static ph_err feed_decoders(struct ph_input *in)
         if (!(in->packet->flags & AV_PKT_FLAG_KEY)) return PH_OK;
         in->gop_broken = false;
     }
+    if (s == &in->video && is_spoilt(in)) return PH_OK;
     if (s == &in->video) check_whole(in);
     int sent = avcodec_send_packet(s->dec, in->packet);
     return sent < 0 && sent != AVERROR(EAGAIN) && sent != AVERROR_EOF ? damaged(in, sent)

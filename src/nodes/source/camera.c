@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum format { AUTO, MJPEG, YUYV };
+enum format { AUTO, MJPEG, YUYV, NV12, I420, RGB24 };
+static const char *const input_formats[] = { NULL,   "mjpeg",   "yuyv422",
+                                             "nv12", "yuv420p", "rgb24" };
 
 struct camera {
     const char *device;
@@ -70,8 +72,7 @@ static void add_option(struct ph_input_params *par, int *count, const char *name
 static void choose_format(const struct camera *p, struct ph_input_params *par, int *count)
 {
     bool large = p->size.width * p->size.height > 640 * 480;
-    if (p->format == YUYV) add_option(par, count, "input_format", "yuyv422");
-    if (p->format == MJPEG) add_option(par, count, "input_format", "mjpeg");
+    if (p->format != AUTO) add_option(par, count, "input_format", input_formats[p->format]);
     if (p->format != AUTO || !large) return;
     par->prefer[0] = "input_format";
     par->prefer[1] = "mjpeg";
@@ -125,7 +126,7 @@ static const struct ph_param params[] = {
     PH_STRING(struct camera, device, .def = "/dev/video0", .max = 4000, .flags = PH_PARAM_FIRST | PH_PARAM_SETUP | PH_PARAM_PATH, .help = "the camera, or its number"),
     PH_SIZE(struct camera, size, 0, 16384, .def = "1280x720", .unit = "px", .flags = PH_PARAM_SETUP, .help = "the camera takes the nearest it has; 0x0 = its own"),
     PH_FLOAT(struct camera, fps, 0, 1000, .def = "30", .unit = "fps", .flags = PH_PARAM_SETUP, .help = "the camera takes the nearest it has; 0 = its own"),
-    PH_ENUM(struct camera, format, PH_NAMES("auto", "mjpeg", "yuyv"), .flags = PH_PARAM_SETUP, .help = "how pictures come over the cable; auto takes mjpeg for large ones"),
+    PH_ENUM(struct camera, format, PH_NAMES("auto", "mjpeg", "yuyv", "nv12", "i420", "rgb24"), .flags = PH_PARAM_SETUP, .help = "how pictures come over the cable; auto takes mjpeg for large ones"),
     { 0 }
 };
 // clang-format on
