@@ -422,7 +422,7 @@ static void json_node(struct ph_buf *b, struct ph_graph *g, int i)
     ph_buf_puts(b, "}");
 }
 
-static void json_link(struct ph_buf *b, const struct ph_link *l)
+static void json_link(struct ph_buf *b, struct ph_link *l)
 {
     char from[140], to[140];
     snprintf(from, sizeof from, "%s.%s", l->from ? l->from->name : "",
@@ -438,8 +438,11 @@ static void json_link(struct ph_buf *b, const struct ph_link *l)
     if (l->queue) {
         int queued = atomic_load_explicit(&l->queued, RELAXED);
         int64_t oldest = atomic_load_explicit(&l->oldest_ns, RELAXED);
+        pthread_mutex_lock(&l->lock); // offline, a standstill makes links deeper (still.c)
+        int depth = l->depth;
+        pthread_mutex_unlock(&l->lock);
         ph_buf_printf(b, ",\"policy\":\"%s\",\"depth\":%d,\"queued\":%d", ph_drop_name(l->drop),
-                      l->depth, queued);
+                      depth, queued);
         ph_json_key(b, "ageMs");
         ph_json_num(b, queued && oldest ? ms((double) (ph_now_ns() - oldest)) : 0);
     }

@@ -46,9 +46,26 @@ static bool holds(const struct ph_lane *lane)
     return yes;
 }
 
+// Who feeds this port from outside waits at another port of the same node: a film's sound does not
+// come while its pictures find no room, since one thread brings both.
+static bool waits_elsewhere(const struct ph_link *l)
+{
+    const struct ph_node *n = l->to;
+    for (int p = 0; n->info->in[p].name; p++) {
+        struct ph_link *other = n->in[p].count ? n->in[p].links[0] : NULL;
+        if (!other || other == l || other->from) continue;
+        pthread_mutex_lock(&other->lock);
+        bool waits = other->refused && other->ring.count >= other->depth;
+        pthread_mutex_unlock(&other->lock);
+        if (waits) return true;
+    }
+    return false;
+}
+
 // Nothing more comes from outside through it until its consumer moves.
 static bool is_quiet(struct ph_link *l)
 {
+    if (!l->from && waits_elsewhere(l)) return true;
     pthread_mutex_lock(&l->lock);
     bool full = l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth;
     bool yes = l->from || l->eof || full || atomic_load(&l->unread);

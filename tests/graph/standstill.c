@@ -4,6 +4,7 @@
 #include "nodes.h"
 
 #include <arpa/inet.h>
+#include <pthread.h>
 #include <string.h>
 
 static void run(const char *text, uint64_t frames, const struct ph_node_info *const *nodes)
@@ -93,6 +94,89 @@ TEST_LIMIT(offline_signals_may_run_ahead_by_more_than_their_link_is_deep, 60)
     const struct seen *s[300];
     CHECK_INT(seen_of("s", s, 300), ==, 3);
     for (int i = 0; i < 3; i++) CHECK_NUM(s[i]->value - (float) (i * 99.9), ==, 0);
+}
+
+// --- film: one thread brings pictures and sound, forty of each in turn, as an MP4 file has them
+
+struct film {
+    pthread_t thread;
+    _Atomic bool stop;
+};
+
+static void film_push(struct ph_node *n, int port, int i)
+{
+    struct film *p = ph_priv(n);
+    struct ph_frame *f;
+    ph_err ret = ph_frame_picture(NULL, PH_DEPTHF, 1, 1, &f);
+    if (ret != PH_OK) return;
+    f->pts_ns = i * 10 * PH_MS_NS;
+    while ((ret = ph_node_push(n, port, &f)) == PH_MORE && !p->stop)
+        ph_sleep_until_ns(ph_now_ns() + PH_MS_NS);
+    ph_frame_unref(&f);
+}
+
+static void *film_main(void *opaque)
+{
+    for (int begin = 0; begin < 160; begin += 40)
+        for (int i = 0; i < 80; i++) film_push(opaque, i / 40, begin + i % 40);
+    for (int port = 0; port < 2; port++) ph_node_push_eof(opaque, port);
+    return NULL;
+}
+
+static ph_err film_open(struct ph_node *n, struct ph_fault *fault)
+{
+    struct film *p = ph_priv(n);
+    (void) fault;
+    ph_node_external(n, 0, PH_DROP_BLOCK, 4);
+    ph_node_external(n, 1, PH_DROP_BLOCK, 64);
+    return pthread_create(&p->thread, NULL, film_main, n) ? PH_ENOMEM : PH_OK;
+}
+
+static void film_close(struct ph_node *n)
+{
+    struct film *p = ph_priv(n);
+    p->stop = true;
+    pthread_join(p->thread, NULL);
+}
+
+static ph_err film_process(struct ph_node *n)
+{
+    ph_err ret[2];
+    for (int port = 0; port < 2; port++) {
+        struct ph_frame *f;
+        ret[port] = ph_node_read(n, port, &f);
+        if (ret[port] != PH_OK) continue;
+        ph_node_stamp_at(n, f, f->pts_ns, 0);
+        ret[port] = ph_node_write(n, port, f);
+    }
+    return ret[0] == PH_EOF && ret[1] == PH_EOF ? PH_EOF : ret[0] == PH_OK ? PH_OK : ret[1];
+}
+
+static const struct ph_node_info node_film = {
+    .name = "film",
+    .group = "source",
+    .help = "pictures and sound from outside",
+    .in = PH_PORTS({ "pictures", PH_PICTURE, PH_PORT_EXTERNAL },
+                   { "sounds", PH_PICTURE, PH_PORT_EXTERNAL }),
+    .out = PH_PORTS({ "out", PH_PICTURE }, { "sound", PH_PICTURE }),
+    .priv_size = sizeof(struct film),
+    .open = film_open,
+    .close = film_close,
+    .process = film_process,
+};
+
+// Pictures that are seen with their sound wait for it, behind them in the file, while the file waits
+// until there is room for its pictures.
+TEST_LIMIT(offline_pictures_wait_for_a_sound_that_waits_for_room_for_the_pictures, 60)
+{
+    static const struct ph_node_info *all[400];
+    int n = 0;
+    for (; test_nodes[n]; n++) all[n] = test_nodes[n];
+    all[n] = &node_film;
+    run("f: film => p: pair => s: sink\nf.sound => w: pass => p.b", 0, all);
+    const struct seen *s[300];
+    CHECK_INT(seen_of("s", s, 300), ==, 160);
+    for (int i = 0; i < 160; i++) CHECK_INT(s[i]->pts_ns, ==, i * 10 * PH_MS_NS);
 }
 
 // What comes from outside has ended before a film begins: what it drives has its own values, and
