@@ -351,6 +351,24 @@ TEST(a_port_in_use_and_wrong_addresses_are_said)
     CHECK_HAS(fault.message, "nowhere");
 }
 
+TEST(addresses_that_make_no_sense_are_a_problem_until_they_are_mended)
+{
+    char text[128];
+    int port = free_port();
+    snprintf(text, sizeof text, "osc %d addresses=/a -> keep", port);
+    open_graph(text, PH_STEPPED);
+    static const char *const mended[] = { "/b /c", "/b /c", "/a" }; // the old ones, too
+    for (int i = 0; i < 3; i++) {
+        run_set(&r, "osc", "addresses", "fader");
+        SEND("osc", i, '/', 'a', 0, 0, ',', 0, 0, 0);
+        CHECK_HAS(r.problem, ": fader");
+        run_set(&r, "osc", "addresses", mended[i]);
+        SEND("osc", i + 0.5, '/', 'a', 0, 0, ',', 0, 0, 0);
+        CHECK_STR(r.problem, "");
+    }
+    run_close(&r);
+}
+
 static int heard_kick, heard_beat;
 static float kick;
 

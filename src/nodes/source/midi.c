@@ -42,8 +42,9 @@ struct midi {
     bool pickup;
 
     struct ph_bytes bytes;
-    bool told; // the thread's: that there is no sequencer
+    _Atomic bool told; // the thread's: that there is no sequencer, no device
     // the lane's
+    bool misread;                 // the map
     char *seen_map, *seen_recall; // what map and recall were when they were last taken
     struct ph_midi_parser parser;
     struct ph_midi_clock clock;
@@ -388,10 +389,14 @@ static ph_err midi_apply(struct ph_node *n)
     struct slot slots[SLOTS];
     memcpy(slots, p->slot, sizeof slots);
     if (changed(&p->seen_map, p->map)) {
-        if (read_map(p->map, slots, &fault) < 0)
-            ph_node_problem(n, "%s", fault.message);
-        else
-            memcpy(p->slot, slots, sizeof slots);
+        bool misread = p->misread;
+        p->misread = read_map(p->map, slots, &fault) < 0;
+        if (p->misread) ph_node_problem(n, "%s", fault.message);
+        if (!p->misread) memcpy(p->slot, slots, sizeof slots);
+        if (misread && !p->misread) {
+            ph_node_problem(n, NULL);
+            p->told = false; // what else is wrong is said again
+        }
         name_found(p);
     }
     if (changed(&p->seen_recall, p->recall)) read_values(p);

@@ -47,7 +47,7 @@ struct osc {
     int slots;
     char seen[LIST + 1]; // what addresses were when they were last taken; the lane's
     float value[SLOTS];  // the lane's
-    bool troubled, locks;
+    bool troubled, misread, locks;
     struct found found[FOUND];
     _Atomic int founds;
 };
@@ -264,11 +264,11 @@ static ph_err osc_apply(struct ph_node *n)
     struct osc *p = ph_priv(n);
     struct ph_fault fault = { 0 };
     struct slots slots = { 0 };
-    if (!strcmp(p->seen, p->addresses)) return PH_OK;
-    if (read_addresses(&slots, p->addresses, &fault) < 0) {
-        ph_node_problem(n, "%s", fault.message);
-        return PH_OK;
-    }
+    bool misread = p->misread;
+    p->misread = read_addresses(&slots, p->addresses, &fault) < 0;
+    if (p->misread) ph_node_problem(n, "%s", fault.message);
+    if (misread && !p->misread) ph_node_problem(n, NULL);
+    if (p->misread || !strcmp(p->seen, p->addresses)) return PH_OK;
     for (int i = 0; i < slots.count; i++) {
         bool same = i < p->slots && p->slot[i].arg == slots.of[i].arg &&
                     !strcmp(p->slot[i].address, slots.of[i].address);
