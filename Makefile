@@ -11,7 +11,7 @@ program    = $(BUILD)/phosphene
 # Progress while there is work, not a word when there is none.
 ninja_product = ninja -C $(BUILD) -n product | grep -q 'no work to do' || ninja -C $(BUILD) product
 
-.PHONY: all help run test build setup bench install clean asan tsan fuzz soak style
+.PHONY: all help run test build setup bench install clean asan tsan fuzz soak vm style
 all: build
 
 help: ## this list
@@ -64,6 +64,11 @@ fuzz: ## each fuzzer for SECONDS_EACH (60)
 
 soak: program ## a busy server for MINUTES (10), watched for growth
 	@tools/soak.sh $(program) $(or $(MINUTES),10)
+
+vm: ## cameras behind Linux' own drivers, in a virtual machine (qemu; fetches 95 MB once)
+	@$(setup_sh) build feature run test vm
+	@tests/vm/kernel.py $(BUILD)/vm/kernel
+	@$(MAKE) -s --no-print-directory test T=vm
 
 style: program ## format, layers, symbols, commit messages
 	@tools/check_style $(BUILD)
