@@ -45,6 +45,10 @@ ph_err bench_chain_frame(struct bench_lab *lab, enum bench_model unet, int side,
 void bench_chain_free(struct bench_chain *c);
 ph_err bench_chain_run(struct bench_chain *c);
 
+// The most that all threads of a device multiply and add, in GFLOP/s, measured now (some 20 ms);
+// 0 = not known.
+double bench_peak(struct ph_device *d, bool bf16);
+
 // Depth from end to end, of the group models.
 void bench_depth(struct bench_lab *lab);
 // What comes with the program, of the group models.

@@ -24,6 +24,7 @@ struct figure {
     int side; // 0: text, which has none; the height, where there is a width
     double rate_bar, ms_bar, ms_bar_i8;
     int width;
+    double share_bar; // percent of what the processors can do in bf16; 0 = not asked
 };
 #define FRAME (-1)
 static const struct figure figures[] = {
@@ -39,9 +40,9 @@ static const struct figure figures[] = {
     { "sdxs-256-img2img", BENCH_SDXS, FRAME, 256, 0, 360, 240 },
     { "sd-turbo-512-img2img", BENCH_SD_TURBO, FRAME, 512, 0, 0, 0 },
     { "da2-small-168x224", BENCH_DA2_SMALL, 0, 168, 0, 40, 0, 224 },
-    { "da2-small-252x252", BENCH_DA2_SMALL, 0, 252, 376, 66, 0, 252 },
-    { "da2-small-378x504", BENCH_DA2_SMALL, 0, 378, 376, 250, 0, 504 },
-    { "da2-small-518x518", BENCH_DA2_SMALL, 0, 518, 376, 0, 0, 518 },
+    { "da2-small-252x252", BENCH_DA2_SMALL, 0, 252, 376, 66, 0, 252, 80 },
+    { "da2-small-378x504", BENCH_DA2_SMALL, 0, 378, 376, 250, 0, 504, 80 },
+    { "da2-small-518x518", BENCH_DA2_SMALL, 0, 518, 376, 0, 0, 518, 80 },
     { "da3-small-252x252", BENCH_DA3_SMALL, 0, 252, 0, 0, 0, 252 },
     { "da3-small-378x504", BENCH_DA3_SMALL, 0, 378, 0, 0, 0, 504 },
     { 0 },
@@ -51,6 +52,7 @@ static const enum ph_precision precisions[] = { PH_PRECISION_BF16, PH_PRECISION_
 
 struct timing {
     double p50_ns, p99_ns, flops, joules; // of one run; 0 = not told
+    double share, share_p99;              // percent of the peak; 0 = not asked
     uint64_t n;
 };
 
@@ -87,6 +89,22 @@ static ph_err time_chain(struct bench *b, struct bench_chain *c, struct timing *
     return ret < 0 ? ret : t->n ? PH_OK : PH_ESTOPPED;
 }
 
+// The peak at the same time: of both sides of the runs, for clocks rise and fall.
+enum { PEAKS = 4 };
+
+static ph_err time_share(struct bench_lab *lab, struct bench_chain *c, struct timing *t)
+{
+    double peak[2 * PEAKS];
+    for (int i = 0; i < PEAKS; i++) peak[i] = bench_peak(lab->device, true);
+    ph_err ret = time_chain(lab->b, c, t);
+    for (int i = 0; i < PEAKS; i++) peak[PEAKS + i] = bench_peak(lab->device, true);
+    double most = bench_quantile(peak, 2 * PEAKS, 0.5);
+    if (ret < 0 || most <= 0) return ret;
+    t->share = 100 * t->flops / t->p50_ns / most;
+    t->share_p99 = 100 * t->flops / t->p99_ns / most;
+    return ret;
+}
+
 static const char *why(const struct bench_lab *lab, ph_err ret)
 {
     return lab->fault.code == ret && *lab->fault.message ? lab->fault.message
@@ -103,7 +121,8 @@ static ph_err measure(struct bench_lab *lab, const struct figure *f,
                      : bench_chain_sized(lab, f->model, f->part, side,
                                          f->width ? f->width : side, precision, &c);
     if (ret < 0) return ret;
-    ret = time_chain(lab->b, &c, t);
+    bool share = f->share_bar > 0 && precision == PH_PRECISION_BF16 && !bench_device(lab->b);
+    ret = share ? time_share(lab, &c, t) : time_chain(lab->b, &c, t);
     bench_chain_free(&c);
     return ret;
 }
@@ -160,6 +179,25 @@ static void add_peer(struct bench_lab *lab, const struct figure *f, enum ph_prec
     r->ratio = ms / r->value;
 }
 
+// How much of what the processors can do.
+static void bench_share(struct bench_lab *lab, const struct figure *f, const char *rate,
+                        struct timing *t, bool *noisy)
+{
+    char name[112];
+    snprintf(name, sizeof name, "%s-of-peak", rate);
+    if (!bench_begin(lab->b, name)) return;
+    ph_err ret = t->n ? PH_OK : measure(lab, f, PH_PRECISION_BF16, t);
+    if (ret < 0 || t->share <= 0)
+        return bench_skip(lab->b, name, "%s", ret < 0 ? why(lab, ret) : "no peak is known");
+    *noisy = bench_add(lab->b, (struct bench_result){ .value = t->share,
+                                                      .unit = "%",
+                                                      .p50 = t->share,
+                                                      .p99 = t->share_p99,
+                                                      .n = t->n,
+                                                      .noisy = *noisy,
+                                                      .bar = f->share_bar });
+}
+
 static void bench_figure(struct bench_lab *lab, const struct figure *f,
                          enum ph_precision precision)
 {
@@ -174,6 +212,8 @@ static void bench_figure(struct bench_lab *lab, const struct figure *f,
         if (ret < 0) return bench_skip(b, rate, "%s", why(lab, ret));
         noisy = bench_add(b, rate_result(f, precision, &t));
     }
+    if (f->share_bar > 0 && precision == PH_PRECISION_BF16 && !bench_device(b))
+        bench_share(lab, f, rate, &t, &noisy);
     if (!bench_begin(b, ms)) return;
     ph_err ret = t.n ? PH_OK : measure(lab, f, precision, &t);
     if (ret < 0) return bench_skip(b, ms, "%s", why(lab, ret));

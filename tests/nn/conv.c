@@ -72,6 +72,21 @@ TEST(onednn_q4_is_near)
     check_kernel("onednn q4", make, PH_PRECISION_Q4, LAYER_EXACT, 0.15, 120);
 }
 
+static struct layer_spec make_product(int i)
+{
+    struct layer_spec s = random_linear();
+    if (i % 4 == 3) s.op = PH_OP_CONV, s.k = 1;
+    s.c = 2 * (1 + dice(150));
+    s.outputs = 16 * (1 + dice(9));
+    s.w = 1 + dice(40);
+    return s;
+}
+
+TEST(panels_of_bf16_are_the_product_of_rounded_operands)
+{
+    check_kernel("panels bf16", make_product, PH_PRECISION_BF16, LAYER_BF16, 3e-6, 200);
+}
+
 static struct layer_spec make_few(int i)
 {
     struct layer_spec s = { .op = PH_OP_CONV,
@@ -132,6 +147,24 @@ TEST(onednn_f32_gives_the_same_with_any_number_of_threads)
 TEST(onednn_bf16_gives_the_same_with_any_number_of_threads)
 {
     check_threads_of("onednn bf16", PH_PRECISION_BF16);
+}
+
+TEST(panels_of_bf16_give_the_same_with_any_number_of_threads)
+{
+    static const int rows[] = { 1, 15, 325, 3000 }, inputs[] = { 32, 320, 5120 };
+    for (int i = 0; i < 12; i++) {
+        struct layer_spec s = { .op = PH_OP_LINEAR,
+                                .n = 1,
+                                .c = inputs[i % 3],
+                                .h = 1,
+                                .w = rows[i / 3],
+                                .outputs = i % 2 ? 80 : 336,
+                                .x = i % 2 ? PH_F32 : PH_BF16,
+                                .y = i % 2 ? PH_BF16 : PH_F32,
+                                .act = PH_ACT_GELU,
+                                .precision = PH_PRECISION_BF16 };
+        check_threads(&s, "panels bf16");
+    }
 }
 
 TEST(onednn_i8_gives_the_same_with_any_number_of_threads)

@@ -80,8 +80,8 @@ static void start_threads(int threads, bool pinned)
 static void list_kernels(struct ph_device *d, bool plain)
 {
     const struct ph_kernel *const *const lists[] = {
-        ph_cpu_plain,    ph_cpu_attention, ph_cpu_norm,   ph_cpu_chain,
-        ph_cpu_winograd, ph_cpu_few,       ph_cpu_onednn,
+        ph_cpu_plain,    ph_cpu_attention, ph_cpu_norm, ph_cpu_chain,
+        ph_cpu_winograd, ph_cpu_product,   ph_cpu_few,  ph_cpu_onednn,
     };
     int used = plain ? 1 : (int) (sizeof lists / sizeof *lists), n = 0;
     for (int i = 0; i < used; i++)
