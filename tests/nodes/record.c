@@ -207,6 +207,20 @@ TEST(the_added_edge_of_an_odd_size_repeats_the_last_pixels)
     media_close(&m);
 }
 
+TEST(a_film_by_nvenc_is_made_without_it_too)
+{
+    MEDIA_NEEDS("ffmpeg");
+    const char *path = media_path("a.mp4");
+    media_open(&m, PH_STEPPED,
+               "pattern size=320x240 fps=30 id=on -> record %s preset=nvenc quality=95", path);
+    ph_graph_step(m.graph, PH_SECOND_NS);
+    media_close(&m);
+    media_render(&m, "file %s -> live", path);
+    CHECK_INT(m.count, ==, 31);
+    for (int i = 0; i < 31; i++) CHECK_INT(m.seen[i].bar, ==, i);
+    media_close(&m);
+}
+
 TEST(a_stream_that_changes_size_stays_in_one_film)
 {
     MEDIA_NEEDS("ffmpeg");

@@ -21,8 +21,8 @@ struct record {
     bool told; // what is wrong with it
 };
 
-static const char *const presets[] = { "ultrafast", "superfast", "veryfast", "faster",
-                                       "fast",      "medium",    "slow",     NULL };
+static const char *const presets[] = { "ultrafast", "superfast", "veryfast", "faster", "fast",
+                                       "medium",    "slow",      "nvenc",    NULL };
 
 static ph_err record_open(struct ph_node *n, struct ph_fault *fault)
 {
@@ -99,7 +99,7 @@ static const struct ph_param params[] = {
     PH_STRING(struct record, path, .max = 4000, .flags = PH_PARAM_FIRST | PH_PARAM_SETUP | PH_PARAM_PATH, .help = "file.mp4, .mov or .mkv (H.264, AAC), or .webm (VP8, Opus)"),
     PH_BOOL(struct record, overwrite, .flags = PH_PARAM_SETUP, .help = "replaces a file of that name; else it is left alone and recording refused"),
     PH_INT(struct record, quality, 1, 100, .def = "80", .help = "how good it looks; of H.264 it may change while recording"),
-    PH_ENUM(struct record, preset, presets, .def = "veryfast", .help = "slower ones make smaller files; for the next file"),
+    PH_ENUM(struct record, preset, presets, .def = "veryfast", .help = "slower ones make smaller files; nvenc: an NVIDIA GPU where there is one; for the next file"),
     PH_GUARD_PARAM(struct record),
     { 0 }
 };

@@ -8,6 +8,8 @@
 #include <libavutil/cpu.h>
 #include <libavutil/opt.h>
 
+#include <phosphene/log.h>
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@
 
 struct ph_encoder {
     struct ph_encoder_params par;
+    bool gpu; // NVENC; else the processor's
     AVCodecContext *ctx;
     AVFrame *frame;
     AVPacket *packet;
@@ -63,6 +66,18 @@ static void set_x264(AVCodecContext *ctx, const struct ph_encoder_params *par)
                par->in_file ? "scenecut=0" : "scenecut=0:repeat-headers=1:annexb=1", 0);
 }
 
+// The same by NVIDIA's encoder, which has other words for it.
+static void set_nvenc(AVCodecContext *ctx, const struct ph_encoder_params *par)
+{
+    av_opt_set(ctx->priv_data, "preset", "p4", 0);
+    av_opt_set(ctx->priv_data, "tune", "ull", 0);
+    av_opt_set_int(ctx->priv_data, "delay", 0, 0);
+    av_opt_set_int(ctx->priv_data, "zerolatency", 1, 0);
+    av_opt_set_int(ctx->priv_data, "forced-idr", 1, 0);
+    av_opt_set(ctx->priv_data, "rc", par->bitrate ? "cbr" : "vbr", 0);
+    if (!par->bitrate) av_opt_set_double(ctx->priv_data, "cq", constant_quality(par), 0);
+}
+
 static void set_vpx(AVCodecContext *ctx)
 {
     av_opt_set(ctx->priv_data, "deadline", "realtime", 0);
@@ -99,7 +114,9 @@ static void set_context(struct ph_encoder *e)
     ctx->color_range = AVCOL_RANGE_MPEG;
     if (par->in_file) ctx->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     set_rate(ctx, par);
-    if (par->codec == PH_H264)
+    if (e->gpu)
+        set_nvenc(ctx, par);
+    else if (par->codec == PH_H264)
         set_x264(ctx, par);
     else
         set_vpx(ctx);
@@ -118,6 +135,34 @@ static ph_err make_frame(struct ph_encoder *e)
     return av_frame_get_buffer(e->frame, 0) < 0 ? PH_ENOMEM : PH_OK;
 }
 
+static int open_codec(struct ph_encoder *e)
+{
+    const char *name = e->gpu ? "h264_nvenc" : codec_name(e->par.codec);
+    const AVCodec *codec = avcodec_find_encoder_by_name(name);
+    if (!codec) return AVERROR_ENCODER_NOT_FOUND;
+    e->ctx = avcodec_alloc_context3(codec);
+    if (!e->ctx) return AVERROR(ENOMEM);
+    set_context(e);
+    int opened = avcodec_open2(e->ctx, NULL, NULL);
+    if (opened < 0) avcodec_free_context(&e->ctx);
+    return opened;
+}
+
+// A machine without the GPU that a graph was written for still makes the film.
+static int open_any(struct ph_encoder *e)
+{
+    char text[128];
+    e->gpu = e->par.codec == PH_H264 && e->par.preset && !strcmp(e->par.preset, "nvenc");
+    if (!e->gpu) return open_codec(e);
+    int opened = open_codec(e);
+    if (opened >= 0) return opened;
+    ph_warn(NULL, "encoder", "NVENC does not open (%s): libx264 encodes",
+            ph_ff_text(opened, text, sizeof text));
+    e->gpu = false;
+    e->par.preset = NULL;
+    return open_codec(e);
+}
+
 ph_err ph_encoder_create(struct ph_encoder **out, const struct ph_encoder_params *par,
                          struct ph_fault *fault)
 {
@@ -129,13 +174,7 @@ ph_err ph_encoder_create(struct ph_encoder **out, const struct ph_encoder_params
     struct ph_encoder *e = calloc(1, sizeof *e);
     if (!e) return ph_fail(fault, PH_ENOMEM, "codec", "out of memory");
     e->par = *par;
-    e->ctx = avcodec_alloc_context3(avcodec_find_encoder_by_name(codec_name(par->codec)));
-    if (!e->ctx) {
-        ph_encoder_destroy(&e);
-        return ph_fail(fault, PH_ENOMEM, "codec", "out of memory");
-    }
-    set_context(e);
-    int opened = avcodec_open2(e->ctx, NULL, NULL);
+    int opened = open_any(e);
     if (opened < 0)
         ret =
             ph_fail(fault, PH_ENOTSUP, "codec", "%s refuses %dx%d: %s", codec_name(par->codec),
@@ -176,7 +215,7 @@ const struct AVCodecContext *ph_encoder_context(const struct ph_encoder *e)
 bool ph_encoder_set_quality(struct ph_encoder *e, int quality, int bitrate)
 {
     if (e->par.quality == quality && e->par.bitrate == bitrate) return true;
-    if (e->par.codec != PH_H264 || !e->par.bitrate != !bitrate) return false;
+    if (e->gpu || e->par.codec != PH_H264 || !e->par.bitrate != !bitrate) return false;
     e->par.quality = quality;
     e->par.bitrate = bitrate;
     set_rate(e->ctx, &e->par); // libx264 looks at these before each picture

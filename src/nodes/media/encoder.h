@@ -12,7 +12,9 @@ struct ph_encoder_params {
         height;  // of the pictures; odd ones are encoded one pixel larger, the edge repeated
     int quality; // 1..100, about as JPEG's; used when bitrate is 0
     int bitrate; // kbit/s, 0 = as the quality needs
-    const char *preset;   // x264's, "ultrafast" … "slow"; NULL = "veryfast"
+    // x264's, "ultrafast" … "slow"; NULL = "veryfast". "nvenc": H.264 by an NVIDIA GPU, or as NULL
+    // where that does not open.
+    const char *preset;
     int ticks_per_second; // unit of pts
     double fps;           // about what will come, for the rate control; 0 = 30
     bool in_file; // parameter sets once, in the file's header; else before each key frame
