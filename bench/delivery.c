@@ -262,9 +262,14 @@ static uint64_t drops(struct delivery *d)
     return n;
 }
 
-static const char paced_delivered[] = "delivery/512-32-viewers-30fps-delivered";
+struct pace {
+    const char *latency, *delivered; // names
+    int viewers, fps;
+    size_t bytes;
+};
 
-static void add_paced(struct bench *b, struct delivery *d, uint64_t posted, bool latency)
+static void add_paced(struct bench *b, struct delivery *d, const struct pace *pace,
+                      uint64_t posted, bool latency)
 {
     struct drain *r = &d->drain;
     double lost = (double) drops(d), all = (double) (posted * (uint64_t) d->count);
@@ -279,37 +284,37 @@ static void add_paced(struct bench *b, struct delivery *d, uint64_t posted, bool
                                             .n = n,
                                             .bar = 20,
                                             .less = true });
-    if (latency && !bench_begin(b, paced_delivered)) return;
+    if (latency && !bench_begin(b, pace->delivered)) return;
     bench_add(b, (struct bench_result){ .value = all > 0 ? 100 * (all - lost) / all : 0,
                                         .unit = "%",
                                         .n = (uint64_t) all,
                                         .bar = 100 });
 }
 
-// 27 KB, a 512x512 JPEG, thirty times a second to 32 viewers: what is lost, how late it is.
-static void paced(struct bench *b)
+// So many times a second to all viewers: what is lost, how late it is.
+static void paced(struct bench *b, const struct pace *pace)
 {
-    const char *name = "delivery/512-32-viewers-30fps-latency";
-    bool latency = bench_begin(b, name);
-    if (!latency && !bench_begin(b, paced_delivered)) return;
-    struct delivery *d = start(b, latency ? name : paced_delivered, 32, false);
+    bool latency = bench_begin(b, pace->latency);
+    if (!latency && !bench_begin(b, pace->delivered)) return;
+    struct delivery *d =
+        start(b, latency ? pace->latency : pace->delivered, pace->viewers, false);
     struct ph_pool *pool = NULL;
     if (!d || ph_pool_create(&pool) < 0) return;
     struct ph_ticker ticker;
     int64_t end = ph_now_ns() + (int64_t) (bench_seconds(b, 5) * 1e9);
     uint64_t posted = 0;
-    ph_ticker_init(&ticker, ph_now_ns(), 30, 1);
+    ph_ticker_init(&ticker, ph_now_ns(), pace->fps, 1);
     while (ph_ticker_due_ns(&ticker) < end && !bench_stopped(b)) {
         ph_sleep_until_ns(ph_ticker_due_ns(&ticker));
         ph_ticker_take(&ticker, ph_now_ns());
-        struct ph_frame *frame = make_frame(pool, 27000);
+        struct ph_frame *frame = make_frame(pool, pace->bytes);
         if (!frame) break;
         post_all(d, frame);
         ph_frame_unref(&frame);
         posted++;
     }
     ph_sleep_until_ns(ph_now_ns() + 200 * PH_MS_NS);
-    add_paced(b, d, posted, latency);
+    add_paced(b, d, pace, posted, latency);
     stop(d);
     ph_pool_destroy(&pool);
 }
@@ -357,7 +362,12 @@ static void fastest(struct bench *b, const char *name, size_t size, int viewers,
 
 void bench_delivery(struct bench *b)
 {
-    paced(b);
+    // a 512x512 JPEG; the MessagePack of 47 628 points, 107 MB/s in all
+    paced(b, &(struct pace){ "delivery/512-32-viewers-30fps-latency",
+                             "delivery/512-32-viewers-30fps-delivered", 32, 30, 27000 });
+    paced(b, &(struct pace){ "delivery/47628-points-10-viewers-15fps-latency",
+                             "delivery/47628-points-10-viewers-15fps-delivered", 10, 15,
+                             47628 * 15 + 90 });
     fastest(b, "delivery/1080p-131KB-1-viewer", 131000, 1, true, 60);
     fastest(b, "delivery/1080p-260KB-1-viewer", 260000, 1, true, 60);
     fastest(b, "delivery/310KB-1-viewer", 310000, 1, false, 0);
