@@ -287,6 +287,30 @@ TEST(a_clock_that_drops_far_without_a_pause_is_not_taken_for_lost_ticks)
     check_step(120, 120, 70);
 }
 
+TEST(a_clock_that_speeds_up_far_without_a_pause_is_not_taken_for_ticks_told_twice)
+{
+    for (double ratio = 1; ratio < 6; ratio += 0.1) check_step(60, 60 * ratio, 0);
+    check_step(40, 200, 0);
+    check_step(100, 400, 0);
+}
+
+// By two cables, or held up and then all at once: neither is another tempo.
+TEST(ticks_told_twice_and_ticks_held_up_keep_the_tempo)
+{
+    struct ph_midi_clock twice = { 0 }, held = { 0 };
+    double now = 1;
+    for (int i = 0; i < 96; i++, now += 60.0 / 120 / 24) {
+        tick(&twice, now);
+        tick(&twice, now + 0.0005);
+        bool holds = i > 48 && i < 66;
+        for (int k = 0; k < (i == 66 ? 18 : 1) && !holds; k++) tick(&held, now + 0.0001 * k);
+        if (i < 12) continue;
+        CHECK_NUM(fabs(twice.bpm - 120), <=, 3);
+        CHECK_NUM(held.bpm, <=, 140);
+    }
+    CHECK_NUM(fabs(held.bpm - 120), <=, 3);
+}
+
 TEST(transport_is_the_golden)
 {
     struct expected_file *e = expected_open("audio/vis_beatclock.safetensors");

@@ -4,8 +4,10 @@
 #include <math.h>
 #include <string.h>
 
-#define NEWEST 12  // ticks that tell of the present tempo
-#define LOST_S 0.5 // a clock that says nothing for so long has stopped
+#define NEWEST     12    // ticks that tell of the present tempo
+#define QUICK      0.6   // of a tick: sooner than this after another
+#define SHORTEST_S 0.005 // between ticks: 500 bpm
+#define LOST_S     0.5   // a clock that says nothing for so long has stopped
 
 // --- bytes
 
@@ -135,8 +137,34 @@ static void drop_lost(struct ph_midi_clock *c)
     fit(c);
 }
 
+// Ticks that come twice are left out; when one after the other comes sooner than any of a usual beat,
+// none was: the clock has more than doubled its tempo, and each of them counts. One that is told twice
+// has the usual gaps between; ticks that were held up and come all at once are no tempo.
+static bool take_quick(struct ph_midi_clock *c, double now_s)
+{
+    double gap = now_s - c->arrived_s;
+    c->arrived_s = now_s;
+    if (c->count < 6 || gap > QUICK * c->tick_s) {
+        c->quick = 0;
+        return false;
+    }
+    if (!c->quick) c->quick_from = c->index[c->count - 1];
+    memmove(c->quick_s, c->quick_s + 1, (NEWEST - 1) * sizeof *c->quick_s);
+    c->quick_s[NEWEST - 1] = now_s;
+    if (++c->quick < NEWEST || now_s - c->quick_s[0] < (NEWEST - 1) * SHORTEST_S) return false;
+    for (int k = 0; k < NEWEST; k++) {
+        c->at_s[k] = c->quick_s[k];
+        c->index[k] = c->quick_from + c->quick - NEWEST + 1 + k;
+    }
+    c->count = NEWEST;
+    c->quick = c->late = 0;
+    fit(c);
+    return true;
+}
+
 static void take_tick(struct ph_midi_clock *c, double now_s)
 {
+    if (take_quick(c, now_s)) return;
     int64_t newest = c->count ? c->index[c->count - 1] : c->origin, steps = 1;
     if (c->count && now_s - c->at_s[c->count - 1] > LOST_S) forget(c);
     if (c->count >= 6) {
