@@ -9,6 +9,7 @@
 #ifndef PH_GRAPH_PRIV_H
 #define PH_GRAPH_PRIV_H
 
+#include "core/busy.h"
 #include "core/buf.h"
 #include "core/hist.h"
 #include "graph/text.h"
@@ -312,7 +313,7 @@ struct ph_lane {
     bool finishing;        // PH_STEPPED: staged frames wait for busy_until
     _Atomic bool done;
     uint64_t control_seen;
-    int64_t last_begin_ns, last_work_ns;
+    struct ph_busy busy;
     _Atomic int busy_ppm;    // share of time at work, smoothed
     _Atomic int64_t busy_at; // when busy_ppm was computed
 

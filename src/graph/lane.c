@@ -170,18 +170,10 @@ static void take_inputs(struct ph_lane *lane)
     }
 }
 
-// The share of the time from the last run's begin to this one's that the last run worked.
 static void note_busy(struct ph_lane *lane, int64_t end_ns)
 {
-    int64_t period = lane->now_ns - lane->last_begin_ns;
-    if (lane->last_begin_ns && period > 0) {
-        int64_t ppm = lane->last_work_ns * 1000000 / period;
-        int now = ppm < 1000000 ? (int) ppm : 1000000;
-        int old = atomic_load_explicit(&lane->busy_ppm, RELAXED);
-        atomic_store_explicit(&lane->busy_ppm, old + (now - old) / 16, RELAXED);
-    }
-    lane->last_begin_ns = lane->now_ns;
-    lane->last_work_ns = end_ns - lane->now_ns;
+    ph_busy_note(&lane->busy, lane->now_ns, end_ns);
+    atomic_store_explicit(&lane->busy_ppm, (int) (lane->busy.share * 1e6), RELAXED);
     atomic_store_explicit(&lane->busy_at, end_ns, RELAXED);
 }
 
