@@ -156,7 +156,7 @@ static bool is_sink(const struct ph_ast *ast, int node)
 
 // --- exchanging
 
-// Takes its old parameters away, all but those of the same type that need no file.
+// Takes its old parameters away, all but those of the same type that need no file, and what drove them.
 static bool become(struct ph_ast *ast, struct ph_ast_node *n, int which)
 {
     const struct ph_node_info *info = &stand_ins[which].info, *old = n->info;
@@ -167,6 +167,7 @@ static bool become(struct ph_ast *ast, struct ph_ast_node *n, int which)
     n->info = info;
     n->params = NULL;
     n->param_count = 0;
+    ph_ast_keep_drives(ast, (int) (n - ast->nodes));
     for (int i = 0; i < count && old == bases[which]; i++) {
         const struct ph_param *p = params[i].info;
         bool elsewhere = p->flags & PH_PARAM_PATH && strcmp(params[i].value, "-");

@@ -150,6 +150,20 @@ TEST(o_shows_what_went_to_a_live_without_its_encoder)
     CHECK_INT(gaps, >, 0);
 }
 
+TEST(what_drives_an_encoder_does_not_keep_a_session_from_being_replayed)
+{
+    char film[256];
+    need_ffmpeg();
+    const char *journal = temp_path("j");
+    make_journal(journal,
+                 "pattern size=64x64 fps=60 => j: jpeg -> live\nj.q <- 60 + 20 * sine(1)",
+                 "12");
+    snprintf(film, sizeof film, "%s", temp_path("film.mp4"));
+    CHECK_STATUS(PHOSPHENE("replay", journal), 0);
+    CHECK_STATUS(PHOSPHENE("replay", journal, "-o", film), 0);
+    CHECK_INT(frames_in(film), >, 2);
+}
+
 TEST(o_writes_pictures_too)
 {
     const char *journal = temp_path("j");
