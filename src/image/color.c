@@ -40,31 +40,12 @@ void ph_init_color_c(struct ph_image_ops *o)
 
 // --- preparing
 
-// out = a b
-static void multiply3(double out[3][3], const double a[3][3], const double b[3][3])
-{
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            out[i][j] = a[i][0] * b[0][j] + a[i][1] * b[1][j] + a[i][2] * b[2][j];
-}
-
 static const double luma[3] = { 0.213, 0.715, 0.072 };
 
 static void saturate_matrix(double m[3][3], double s)
 {
     for (int i = 0; i < 3; i++)
         for (int j = 0; j < 3; j++) m[i][j] = luma[j] * (1 - s) + (i == j) * s;
-}
-
-static void hue_matrix(double m[3][3], double deg)
-{
-    static const double sine[3][3] = { { -0.213, -0.715, 0.928 },
-                                       { 0.143, 0.140, -0.283 },
-                                       { -0.787, 0.715, 0.072 } };
-    double c = cos(deg * M_PI / 180), s = sin(deg * M_PI / 180);
-    for (int i = 0; i < 3; i++)
-        for (int j = 0; j < 3; j++)
-            m[i][j] = luma[j] + c * ((i == j) - luma[j]) + s * sine[i][j];
 }
 
 static int16_t to_q11(double v)
@@ -79,18 +60,15 @@ static void prepare_lut(struct ph_color *c, double gamma)
 
 void ph_color_prepare(struct ph_color *c, const struct ph_color_params *p)
 {
-    double sat[3][3], hue[3][3], m[3][3];
+    double m[3][3];
     double gamma = fmin(fmax((double) p->gamma, 0.1), 10);
-    saturate_matrix(sat, (double) p->saturation);
-    hue_matrix(hue, (double) p->hue_deg);
-    multiply3(m, hue, sat);
+    saturate_matrix(m, (double) p->saturation);
     for (int i = 0; i < 3; i++) {
         for (int j = 0; j < 3; j++) c->matrix.m[i][j] = to_q11(m[i][j] * (double) p->contrast);
         double add = 127.5 * (1 - (double) p->contrast) + 255 * (double) p->brightness;
         c->matrix.add[i] = (int32_t) lrint(fmin(fmax(add, -4096), 4096) * ONE) + ONE / 2;
     }
-    c->has_matrix =
-        p->brightness != 0 || p->contrast != 1 || p->saturation != 1 || p->hue_deg != 0;
+    c->has_matrix = p->brightness != 0 || p->contrast != 1 || p->saturation != 1;
     c->has_lut = gamma != 1;
     prepare_lut(c, gamma);
 }

@@ -20,6 +20,7 @@ static void fill_c(struct ph_image_ops *o)
     ph_init_blur_c(o);
     ph_init_measure_c(o);
     ph_init_color_c(o);
+    ph_init_hue_c(o);
     ph_init_geometry_c(o);
     ph_init_stroke_c(o);
     ph_init_warp_c(o);
@@ -39,6 +40,7 @@ static void fill_avx2(struct ph_image_ops *o)
     ph_init_blur_avx2(o);
     ph_init_measure_avx2(o);
     ph_init_color_avx2(o);
+    ph_init_hue_avx2(o);
     ph_init_geometry_avx2(o);
     ph_init_stroke_avx2(o);
     ph_init_warp_avx2(o);
@@ -55,6 +57,7 @@ static void fill_avx512(struct ph_image_ops *o)
     ph_init_blur_avx512(o);
     ph_init_measure_avx512(o);
     ph_init_color_avx512(o);
+    ph_init_hue_avx512(o);
     ph_init_geometry_avx512(o);
     ph_init_stroke_avx512(o);
     ph_init_warp_avx512(o);

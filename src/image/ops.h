@@ -27,6 +27,8 @@ struct ph_box_div {
     int shift;
 };
 
+enum { PH_CUBE_SIDE = 33 };
+
 struct ph_color_matrix {
     int16_t m[3][3]; // Q11, row = output channel
     int32_t add[3];  // Q11, one half included
@@ -139,6 +141,9 @@ struct ph_image_ops {
     // color; d may be s, alpha stays.
     void (*color_matrix)(uint8_t *d, const uint8_t *s, int n, const struct ph_color_matrix *m);
     void (*lut)(uint8_t *d, const uint8_t *s, int n, const uint8_t table[256]); // r, g and b
+    // Between the four nearest of PH_CUBE_SIDE^3 colours, red first; 10 bits of each, red lowest: four
+    // times the byte, at most 1020.
+    void (*cube)(uint8_t *d, const uint8_t *s, int n, const uint32_t *colors);
 
     // geometry; pixels of 4 bytes.
     void (*reverse)(uint8_t *d, const uint8_t *s, int n);

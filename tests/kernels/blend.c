@@ -151,8 +151,6 @@ TEST(neutral_colour_changes_nothing)
     {
         struct ph_picture d = colored(&s, PH_COLOR_NEUTRAL);
         CHECK(same_pixels(&s, &d));
-        d = colored(&s, (struct ph_color_params){ 0, 1, 1, 360, 1 });
-        CHECK(same_pixels(&s, &d));
     }
 }
 
@@ -161,7 +159,7 @@ TEST(saturation_zero_is_grey_of_the_same_luma)
     struct ph_picture s = pic_random(67, 3);
     FOR_LEVELS(level)
     {
-        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 1, 0, 0, 1 });
+        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 1, 0, 1 });
         for (int x = 0; x < 67; x++) {
             uint8_t *a = px(&s, x, 1), *b = px(&d, x, 1);
             double luma = 0.213 * a[0] + 0.715 * a[1] + 0.072 * a[2];
@@ -177,26 +175,12 @@ TEST(contrast_turns_around_mid_grey_and_brightness_adds)
     {
         struct ph_picture s = pic(PH_RGBA, 256, 1);
         for (int x = 0; x < 256; x++) set_px(&s, x, 0, x, x, x, 255);
-        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 2, 1, 0, 1 });
-        struct ph_picture e = colored(&s, (struct ph_color_params){ 0.25f, 1, 1, 0, 1 });
+        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 2, 1, 1 });
+        struct ph_picture e = colored(&s, (struct ph_color_params){ 0.25f, 1, 1, 1 });
         for (int x = 0; x < 256; x++) {
             CHECK_NUM(fabs(px(&d, x, 0)[1] - fmin(fmax(2 * x - 127.5, 0), 255)), <=, 0.7);
             CHECK_NUM(fabs(px(&e, x, 0)[1] - fmin(x + 63.75, 255)), <=, 0.7);
         }
-    }
-}
-
-TEST(hue_moves_red_towards_green_and_keeps_grey)
-{
-    FOR_LEVELS(level)
-    {
-        struct ph_picture s = pic(PH_RGBA, 33, 1);
-        fill_px(&s, 200, 0, 0, 255);
-        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 1, 1, 120, 1 });
-        CHECK_INT(px(&d, 32, 0)[1], >, 2 * px(&d, 32, 0)[0]);
-        fill_px(&s, 90, 90, 90, 255);
-        d = colored(&s, (struct ph_color_params){ 0, 1, 1, 77, 1 });
-        for (int c = 0; c < 3; c++) CHECK_INT(abs(px(&d, 32, 0)[c] - 90), <=, 1);
     }
 }
 
@@ -206,7 +190,7 @@ TEST(gamma_is_the_power_of_every_value)
     {
         struct ph_picture s = pic(PH_RGBA, 256, 1);
         for (int x = 0; x < 256; x++) set_px(&s, x, 0, x, 255 - x, x, x);
-        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 1, 1, 0, 2.2f });
+        struct ph_picture d = colored(&s, (struct ph_color_params){ 0, 1, 1, 2.2f });
         for (int x = 0; x < 256; x++) {
             CHECK_INT(px(&d, x, 0)[0], ==, rounded(255 * pow(x / 255.0, 1 / (double) 2.2f)));
             CHECK_INT(px(&d, 255 - x, 0)[1], ==, px(&d, x, 0)[0]);

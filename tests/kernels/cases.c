@@ -5,6 +5,7 @@
 #include "image/bloom.h"
 #include "image/blur.h"
 #include "image/color.h"
+#include "image/hue.h"
 #include "image/convert.h"
 #include "image/draw.h"
 #include "image/flashes.h"
@@ -181,7 +182,7 @@ static void run_color(struct kern *k, struct ph_color_params p)
 static void run_matrix(struct kern *k)
 {
     float v = (float) k->arg / 10;
-    run_color(k, (struct ph_color_params){ v / 40, v, 4 - v, 36 * v, 1 });
+    run_color(k, (struct ph_color_params){ v / 40, v, 4 - v, 1 });
 }
 
 static void run_gamma(struct kern *k)
@@ -189,6 +190,36 @@ static void run_gamma(struct kern *k)
     struct ph_color_params p = PH_COLOR_NEUTRAL;
     p.gamma = (float) k->arg / 10;
     run_color(k, p);
+}
+
+// --- hue; arg = degrees
+
+static void setup_hue(struct kern *k)
+{
+    struct ph_hue *h;
+    if (ph_hue_create(&h) < 0) exit(1);
+    ph_hue_turn(h, k->arg);
+    k->state = h;
+}
+
+static void run_hue(struct kern *k)
+{
+    ph_image_hue(&k->out, &k->a, k->state);
+}
+
+// As when a knob moves: the table, too.
+static void run_hue_turning(struct kern *k)
+{
+    struct ph_hue *h = k->state;
+    ph_hue_turn(h, k->arg + 1);
+    ph_image_hue(&k->out, &k->a, h);
+    ph_hue_turn(h, k->arg);
+}
+
+static void finish_hue(struct kern *k)
+{
+    struct ph_hue *h = k->state;
+    ph_hue_destroy(&h);
 }
 
 // --- geometry; arg = enum ph_turn
@@ -366,6 +397,8 @@ const struct kern_case kern_cases[] = {
     { "hash-i420", PH_I420, ARGS(0), .run = run_hash },
     { "color-matrix", PH_RGBA, .out = PH_RGBA, ARGS(12, 0, 40, 25), .run = run_matrix },
     { "color-gamma", PH_RGBA, .out = PH_RGBA, ARGS(18, 1, 100), .run = run_gamma },
+    { "hue", PH_RGBA, .out = PH_RGBA, ARGS(100, 0, 250), .setup = setup_hue, .run = run_hue, .finish = finish_hue },
+    { "hue-twice-turned", PH_RGBA, .out = PH_RGBA, ARGS(100), .setup = setup_hue, .run = run_hue_turning, .finish = finish_hue },
     { "mirror", PH_RGBA, .out = PH_RGBA, ARGS(PH_MIRROR_H, PH_MIRROR_V, PH_TURN_180), .run = run_turn },
     { "turn-90", PH_RGBA, .out = PH_RGBA, ARGS(PH_TURN_90, PH_TURN_270, PH_TRANSPOSE, PH_TRANSVERSE), .size = size_turn, .run = run_turn },
     { "warp", PH_RGBA, .out = PH_RGBA, ARGS(0, 1, 2, 40, 41, 42), .run = run_warp },

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+#define PH_VEC 256
+#include "image/hue_simd.h"
