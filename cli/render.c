@@ -187,6 +187,43 @@ static int look_back(struct render *r)
     return status;
 }
 
+// --- its chapters
+
+// The song is listened to while its pictures are made: work of some seconds for cores that would
+// else wait for the encoder now and then.
+struct chapters {
+    const struct render *render;
+    struct ph_chapter chapter[MAX_CHAPTERS];
+    struct ph_fault fault;
+    int count; // negative: a ph_err
+    pthread_t thread;
+    bool runs;
+};
+
+static void *listen_on(void *opaque)
+{
+    struct chapters *c = opaque;
+    c->count = cli_song_chapters(c->render->song, c->render->length_ns, c->chapter, &c->fault);
+    return NULL;
+}
+
+static void begin_chapters(struct chapters *c, const struct render *r)
+{
+    *c = (struct chapters){ .render = r };
+    c->runs = !pthread_create(&c->thread, NULL, listen_on, c);
+    if (!c->runs) listen_on(c);
+}
+
+// A song that cannot be understood has a film without chapters.
+static void end_chapters(struct chapters *c)
+{
+    if (c->runs) pthread_join(c->thread, NULL);
+    if (c->count < 0 && !cli_signal && !c->render->quiet)
+        cli_hint("no chapters: %s",
+                 c->fault.message[0] ? c->fault.message : ph_strerror(c->count));
+    if (c->count < 0) c->count = 0;
+}
+
 // --- making it
 
 static int run_frames(struct render *r)
@@ -237,32 +274,19 @@ static int say_interrupted(const struct render *r)
     return cli_exit_of_signal();
 }
 
-// A song that cannot be understood has a film without chapters.
-static int find_chapters(const struct render *r, struct ph_chapter *chapters)
-{
-    struct ph_fault fault = { 0 };
-    int count = cli_song_chapters(r->song, r->length_ns, chapters, &fault);
-    if (count >= 0 || cli_signal) return count < 0 ? 0 : count;
-    if (!r->quiet)
-        cli_hint("no chapters: %s", fault.message[0] ? fault.message : ph_strerror(count));
-    return 0;
-}
-
 // Beside the segments, then renamed: a film of that name is whole.
-static int join(struct render *r)
+static int join(struct render *r, const struct chapters *chapters)
 {
     char whole[4300];
     struct ph_fault fault = { 0 };
-    struct ph_chapter chapters[MAX_CHAPTERS];
-    int chapter_count = find_chapters(r, chapters);
     const char *end = strrchr(r->output, '.');
     snprintf(whole, sizeof whole, "%s/film%s", r->folder, end);
     struct ph_join_params par = { .folder = r->folder,
                                   .output = whole,
                                   .sound = r->song,
                                   .sound_ns = r->length_ns,
-                                  .chapters = chapters,
-                                  .chapter_count = chapter_count,
+                                  .chapters = chapters->chapter,
+                                  .chapter_count = chapters->count,
                                   .cancelled = interrupted };
     ph_err err = ph_segments_join(&par, &fault);
     if (err == PH_ESTOPPED || cli_signal) return say_interrupted(r);
@@ -291,6 +315,7 @@ static void say_end(const struct render *r, double seconds)
 
 static int render_song(struct render *r)
 {
+    struct chapters chapters;
     int64_t begin = ph_now_ns();
     int status = prepare(r);
     if (!status && cli_flag(r->args, "explain")) return fputs(r->graph.text, stdout), CLI_OK;
@@ -299,9 +324,11 @@ static int render_song(struct render *r)
     if (r->film.first && !r->quiet)
         fprintf(stderr, "%lld of %lld frames are there already\n", (long long) r->film.first,
                 (long long) r->film.total);
+    begin_chapters(&chapters, r);
     if (r->film.first < r->film.total) status = run_frames(r);
+    end_chapters(&chapters);
     if (!status && cli_signal) return say_interrupted(r);
-    if (!status) status = join(r);
+    if (!status) status = join(r, &chapters);
     if (!status) say_end(r, (double) (ph_now_ns() - begin) * 1e-9);
     return status;
 }

@@ -14,6 +14,9 @@
 #include <string.h>
 
 #define MAX_THREADS 8
+// Pictures that x264 works on at once in a delayed encoder. Fixed, not by the machine: how far a
+// motion may reach depends on it, and with it the bytes.
+#define FILM_THREADS 4
 #define FAR_KEYFRAME                                                                           \
     100000 // the caller asks for key frames by time, the encoder never by count
 
@@ -60,10 +63,14 @@ static void set_rate(AVCodecContext *ctx, const struct ph_encoder_params *par)
 static void set_x264(AVCodecContext *ctx, const struct ph_encoder_params *par)
 {
     av_opt_set(ctx->priv_data, "preset", par->preset ? par->preset : "veryfast", 0);
-    av_opt_set(ctx->priv_data, "tune", "zerolatency", 0);
+    if (!par->delayed) av_opt_set(ctx->priv_data, "tune", "zerolatency", 0);
     av_opt_set(ctx->priv_data, "forced-idr", "1", 0);
     av_opt_set(ctx->priv_data, "x264-params",
-               par->in_file ? "scenecut=0" : "scenecut=0:repeat-headers=1:annexb=1", 0);
+               par->delayed ? "scenecut=0:force-cfr=1:rc-lookahead=0:sync-lookahead=0:mbtree=0:"
+                              "weightp=0"
+               : par->in_file ? "scenecut=0"
+                              : "scenecut=0:repeat-headers=1:annexb=1",
+               0);
 }
 
 // The same by NVIDIA's encoder, which has other words for it.
@@ -104,8 +111,8 @@ static void set_context(struct ph_encoder *e)
     ctx->framerate = (AVRational){ (int) num, (int) den };
     ctx->gop_size = FAR_KEYFRAME;
     ctx->max_b_frames = 0;
-    ctx->thread_count = cpus < MAX_THREADS ? cpus : MAX_THREADS;
-    ctx->thread_type = FF_THREAD_SLICE;
+    ctx->thread_count = par->delayed ? FILM_THREADS : cpus < MAX_THREADS ? cpus : MAX_THREADS;
+    ctx->thread_type = par->delayed ? FF_THREAD_FRAME : FF_THREAD_SLICE;
     bool hd =
         par->height > 576 || par->width >= 1280; // what players take when they do not look
     ctx->colorspace = hd ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
@@ -254,6 +261,19 @@ static ph_err load(struct ph_encoder *e, const struct ph_picture *src)
     return ret;
 }
 
+static ph_err receive(struct ph_encoder *e, struct ph_encoded *out)
+{
+    int got = avcodec_receive_packet(e->ctx, e->packet);
+    if (got == AVERROR(EAGAIN)) return PH_MORE;
+    if (got == AVERROR_EOF) return PH_EOF;
+    if (got < 0) return ph_ff_err(got);
+    *out = (struct ph_encoded){ .data = e->packet->data,
+                                .size = (size_t) e->packet->size,
+                                .key = e->packet->flags & AV_PKT_FLAG_KEY,
+                                .pts = e->packet->pts };
+    return PH_OK;
+}
+
 ph_err ph_encoder_encode(struct ph_encoder *e, const struct ph_picture *src, int64_t pts,
                          bool key, struct ph_encoded *out)
 {
@@ -262,13 +282,13 @@ ph_err ph_encoder_encode(struct ph_encoder *e, const struct ph_picture *src, int
     e->frame->pts = pts;
     e->frame->pict_type = key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
     av_packet_unref(e->packet);
-    int got = avcodec_send_frame(e->ctx, e->frame);
-    if (got >= 0) got = avcodec_receive_packet(e->ctx, e->packet);
-    if (got == AVERROR(EAGAIN)) return PH_MORE;
-    if (got < 0) return ph_ff_err(got);
-    *out = (struct ph_encoded){ .data = e->packet->data,
-                                .size = (size_t) e->packet->size,
-                                .key = e->packet->flags & AV_PKT_FLAG_KEY,
-                                .pts = e->packet->pts };
-    return PH_OK;
+    int sent = avcodec_send_frame(e->ctx, e->frame);
+    return sent < 0 ? ph_ff_err(sent) : receive(e, out);
+}
+
+ph_err ph_encoder_drain(struct ph_encoder *e, struct ph_encoded *out)
+{
+    av_packet_unref(e->packet);
+    int sent = avcodec_send_frame(e->ctx, NULL); // AVERROR_EOF: told before
+    return sent < 0 && sent != AVERROR_EOF ? ph_ff_err(sent) : receive(e, out);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Pictures to H.264, VP8 or VP9 without delay: what is sent in comes out by the same call, so
-// nothing is lost with a killed process and a recording closes at once.
+// nothing is lost with a killed process and a recording closes at once. Films that nobody waits for
+// are made with some delay, which keeps more cores busy.
 #ifndef PH_NODES_MEDIA_ENCODER_H
 #define PH_NODES_MEDIA_ENCODER_H
 
@@ -18,6 +19,7 @@ struct ph_encoder_params {
     int ticks_per_second; // unit of pts
     double fps;           // about what will come, for the rate control; 0 = 30
     bool in_file; // parameter sets once, in the file's header; else before each key frame
+    bool delayed; // H.264: packets come some calls later; the same bytes on any number of cores
 };
 
 struct ph_encoded {
@@ -38,6 +40,8 @@ ph_err ph_encoder_check(enum ph_codec codec, struct ph_fault *fault);
 // RGBA of just the size. pts must rise. On PH_OK, out is the packet; PH_MORE: none for this one.
 ph_err ph_encoder_encode(struct ph_encoder *e, const struct ph_picture *src, int64_t pts,
                          bool key, struct ph_encoded *out);
+// After the last picture: the packets that are still to come, one a call, then PH_EOF.
+ph_err ph_encoder_drain(struct ph_encoder *e, struct ph_encoded *out);
 // From the next picture on. false: this codec cannot change it, make a new encoder.
 bool ph_encoder_set_quality(struct ph_encoder *e, int quality, int bitrate);
 int ph_encoder_width(const struct ph_encoder *e); // as encoded: even

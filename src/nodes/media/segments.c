@@ -91,7 +91,8 @@ static struct ph_encoder_params encoder_params(int width, int height, int qualit
                                        .preset = PRESET,
                                        .ticks_per_second = TICKS,
                                        .fps = (double) num / (double) den,
-                                       .in_file = true };
+                                       .in_file = true,
+                                       .delayed = true };
 }
 
 static ph_err begin(struct ph_segments *s, struct ph_fault *fault)
@@ -114,9 +115,31 @@ static ph_err begin(struct ph_segments *s, struct ph_fault *fault)
     return PH_OK;
 }
 
+static ph_err write_encoded(struct ph_segments *s, const struct ph_encoded *e,
+                            struct ph_fault *fault)
+{
+    struct packet head = { e->pts, e->key, (int32_t) e->size };
+    bool ok = fwrite(&head, sizeof head, 1, s->file) == 1 &&
+              fwrite(e->data, 1, e->size, s->file) == e->size;
+    return ok ? PH_OK : broken(s, fault);
+}
+
+static ph_err drain(struct ph_segments *s, struct ph_fault *fault)
+{
+    struct ph_encoded e;
+    for (;;) {
+        ph_err ret = ph_encoder_drain(s->encoder, &e);
+        if (ret == PH_EOF) return PH_OK;
+        if (ret != PH_OK) return ph_fail(fault, PH_EIO, "segment", "the encoder failed");
+        if ((ret = write_encoded(s, &e, fault)) < 0) return ret;
+    }
+}
+
 static ph_err end(struct ph_segments *s, struct ph_fault *fault)
 {
     char name[4300], whole[4300];
+    ph_err ret = drain(s, fault);
+    if (ret < 0) return ret;
     ph_encoder_destroy(&s->encoder);
     FILE *file = s->file;
     s->file = NULL;
@@ -155,12 +178,8 @@ ph_err ph_segments_picture(struct ph_segments *s, const struct ph_picture *src,
     if (ret < 0) return ph_fail(fault, ret, "segment", "a picture does not fit the film");
     if (first && (ret = begin(s, fault)) < 0) return ret;
     ret = ph_encoder_encode(s->encoder, src, ticks_of(s), first, &e);
-    if (ret != PH_OK) // it gives each at once, else its order would have to be kept
-        return ph_fail(fault, ret < 0 ? ret : PH_ENOTSUP, "segment", "the encoder failed");
-    struct packet head = { e.pts, e.key, (int32_t) e.size };
-    if (fwrite(&head, sizeof head, 1, s->file) != 1 ||
-        fwrite(e.data, 1, e.size, s->file) != e.size)
-        return broken(s, fault);
+    if (ret < 0) return ph_fail(fault, ret, "segment", "the encoder failed");
+    if (ret == PH_OK && (ret = write_encoded(s, &e, fault)) < 0) return ret;
     s->frame++;
     return s->frame % s->par.length ? PH_OK : end(s, fault);
 }
