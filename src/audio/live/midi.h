@@ -48,12 +48,12 @@ struct ph_midi_clock {
     int64_t index[PH_MIDI_TICKS]; // counts ticks that were lost, and none twice
     int count;
     uint32_t
-        late;   // of the newest ticks, a bit each: it came as if others had been lost before it
-    int quick;          // so many of the newest came sooner after another than any of a usual beat
-    int64_t quick_from; // number of the tick before them
+        late;  // of the newest ticks, a bit each: it came as if others had been lost before it
+    int quick; // so many of the newest came sooner after another than any of a usual beat
+    int64_t quick_from;            // number of the tick before them
     double quick_s[12], arrived_s; // when they came, the newest last; of any tick
     double bpm;                    // 0 = not known yet
-    double tick_s, line_s; // length of a tick; where the line has the newest one
+    double tick_s, line_s;         // length of a tick; where the line has the newest one
     bool playing;
     bool armed;      // the next tick is at `position`
     double position; // beats, at tick `origin` while playing, else where it stands
