@@ -60,6 +60,18 @@ TEST(a_busy_machine_marks_the_figure_noisy)
     CHECK(ph_json_bool(ph_json_get(r, "noisy"), false));
 }
 
+TEST_LIMIT(the_bundled_model_is_measured_in_a_process_of_its_own, 120)
+{
+    unsetenv("PH_SHARE"); // other tests are without
+    const struct output *o =
+        PHOSPHENE("bench", "models/spark-first-picture", "--quick", "--json");
+    CHECK_STATUS(o, 0);
+    const struct ph_json *r = ph_json_at(ph_json_get(parse_json(o->out), "results"), 0);
+    CHECK_STR(ph_json_string(ph_json_get(r, "unit"), ""), "ms");
+    CHECK_NUM(ph_json_double(ph_json_get(r, "value"), 0), >, 0);
+    CHECK_NUM(ph_json_double(ph_json_get(r, "bar"), 0), ==, 1500);
+}
+
 TEST_LIMIT(a_model_is_written_measured_and_left_only_when_told, 240)
 {
     setenv("XDG_CACHE_HOME", temp_path("cache"), 1);
