@@ -26,6 +26,7 @@ def library():
     lib = ctypes.CDLL(path)
     lib.spark_scene.argtypes = [ctypes.c_uint64, ctypes.c_int, ctypes.c_int, ctypes.c_int] + [ctypes.c_void_p] * 3
     lib.spark_scene.restype = None
+    lib.spark_sort.argtypes = [ctypes.c_uint64]
     return lib
 
 
@@ -38,6 +39,11 @@ def draw(seeds, height, width, exact=False):
     for i, seed in enumerate(seeds):
         library().spark_scene(int(seed), exact, width, height, rgb[i].data_ptr(), depth[i].data_ptr(), room.data_ptr())
     return rgb, depth
+
+
+def sort(seed):
+    """0: the source's own scene, 1: another, 2: one in a room."""
+    return library().spark_sort(seed)
 
 
 def render(seeds, height=168, width=224, exact=False):

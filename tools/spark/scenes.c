@@ -252,7 +252,9 @@ static void look(struct world *w, float angle, float height, float distance, con
     w->focal = 0.5f / tanf(fov_deg * TAU / 720);
 }
 
-static void world_of(struct world *w, uint64_t seed, bool exact)
+enum sort { OWN, OPEN, ROOM }; // the source's own scene, another, one in a room
+
+static enum sort world_of(struct world *w, uint64_t seed, bool exact)
 {
     uint64_t state = seed * 0xd1342543de82ef95u + 77, *r = &state;
     own_world(w);
@@ -260,7 +262,7 @@ static void world_of(struct world *w, uint64_t seed, bool exact)
     if (exact) {
         own_things(w, 0);
         look(w, 0.16f * TAU, 1.75f, 6.2f, aim, 50);
-        return;
+        return OWN;
     }
     bool own = chance(r, 0.3f), close = chance(r, 0.25f);
     if (!own)
@@ -268,7 +270,7 @@ static void world_of(struct world *w, uint64_t seed, bool exact)
     look(w, draw(r, 0, TAU), draw(r, 0.8f, 3.2f),
          close ? draw(r, 2.9f, 4.5f) : draw(r, 4.2f, 8.5f), aim, draw(r, 43, 60));
     own_things(w, draw(r, 0, 1));
-    if (own) return;
+    if (own) return OWN;
     if (chance(r, 0.85f)) {
         w->things = (int) draw(r, 2, 9);
         for (int i = 0; i < w->things; i++) draw_thing(r, &w->thing[i]);
@@ -276,6 +278,7 @@ static void world_of(struct world *w, uint64_t seed, bool exact)
     draw_light(r, w);
     draw_floor(r, w);
     if (chance(r, 0.3f)) draw_room(r, w);
+    return w->room ? ROOM : OPEN;
 }
 
 // --- distances of N points
@@ -781,4 +784,11 @@ void spark_scene(uint64_t seed, int exact, int width, int height, uint8_t *rgb, 
             }
         }
     if (!exact) soften(width, height, depth, raw, rgb);
+}
+
+// 0: the source's own scene, 1: another, 2: one in a room.
+int spark_sort(uint64_t seed)
+{
+    struct world w;
+    return (int) world_of(&w, seed, false);
 }
