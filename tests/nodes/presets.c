@@ -137,6 +137,32 @@ TEST_LIMIT(d2_18_every_preset_runs_and_shows_something_that_is_not_black, 120)
     CHECK_INT(found, >=, 7);
 }
 
+// Whether the newest message of points holds a thousand and more.
+static bool has_cloud(void)
+{
+    for (int i = r.count - 1; i >= 0; i--)
+        if (r.frames[i]->kind == PH_PACKET && r.frames[i]->packet.codec == PH_CLOUD)
+            return r.frames[i]->packet.size > 15 * 1000; // 15 bytes a point
+    return false;
+}
+
+TEST_LIMIT(clouds_are_seen_by_the_bundled_model_where_no_other_is_given, 120)
+{
+    static const char *const names[] = { "cloud.graph", "cloud-webcam.graph" };
+    unsetenv("PH_SHARE"); // other tests are without
+    setenv("PH_MODELS", "/nonexistent", 1);
+    for (int i = 0; i < 2; i++) {
+        run_open(&r, read_preset(names[i]));
+        for (int k = 1; k <= 3; k++) {
+            if (i == 1) push_grey(320, 240);
+            run_until(&r, 0.1 * k);
+        }
+        if (r.problems) TEST_FAIL("%s: %s", names[i], r.problem);
+        if (!has_cloud()) TEST_FAIL("%s: no points", names[i]);
+        run_close(&r);
+    }
+}
+
 TEST(a_preset_without_a_model_says_where_one_belongs_and_how_to_get_it)
 {
     setenv("PH_MODELS", "/nonexistent", 1);
@@ -145,6 +171,7 @@ TEST(a_preset_without_a_model_says_where_one_belongs_and_how_to_get_it)
     check_says_what_to_do("dream", read_preset("dream.graph"));
     check_says_what_to_do("spark", read_preset("spark.graph"));
     check_says_what_to_do("cloud-webcam", read_preset("cloud-webcam.graph"));
+    check_says_what_to_do("cloud", read_preset("cloud.graph"));
 }
 #endif
 
