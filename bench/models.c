@@ -335,5 +335,6 @@ void bench_models(struct bench *b)
     for (const struct figure *f = figures; f->name && !bench_stopped(b); f++)
         for (int p = 0; p < 3 && !bench_stopped(b); p++) bench_figure(&lab, f, precisions[p]);
     bench_depth(&lab);
+    bench_spark(b);
     bench_lab_close(&lab);
 }
