@@ -155,7 +155,8 @@ static void check_tensor(struct check *c, const struct ph_named_tensor *want)
                want->name, ph_tensor_shape(&w->disk, got, sizeof got), shape);
     else if (t != PH_F32 && t != PH_F16 && t != PH_BF16)
         report(c, PH_TENSOR_NO_FLOAT, want->name, w->file,
-               "%s holds %s, expected f32, f16 or bf16", want->name, ph_dtype_name(t));
+               "%s holds %s, expected f32, f16 or bf16", want->name,
+               t ? ph_dtype_name(t) : "numbers of a type that is not computed with");
 }
 
 static int by_name(const void *a, const void *b)

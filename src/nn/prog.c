@@ -118,7 +118,7 @@ static bool is_floating(enum ph_dtype t)
 }
 
 // The tensor `name` + `suffix` in scope; fails when it is absent or holds no real numbers.
-static const struct ph_weight *need(struct ph_prog *p, const char *name, const char *suffix)
+const struct ph_weight *ph_prog_need(struct ph_prog *p, const char *name, const char *suffix)
 {
     if (broken(p)) return NULL;
     const struct ph_weight *w = find(p, name, suffix);
@@ -127,17 +127,19 @@ static const struct ph_weight *need(struct ph_prog *p, const char *name, const c
                      p->set ? ph_weights_path(p->set) : "any file");
     else if (!is_floating(w->disk.dtype))
         ph_prog_fail(p, PH_EFORMAT, "%s: %s%s is %s, expected f32, f16 or bf16", w->file, name,
-                     suffix, ph_dtype_name(w->disk.dtype));
+                     suffix,
+                     w->disk.dtype ? ph_dtype_name(w->disk.dtype)
+                                   : "of a type that is not computed with");
     else
         return w;
     return NULL;
 }
 
 // The vector name + suffix of n numbers.
-static const struct ph_weight *need_vector(struct ph_prog *p, const char *name,
-                                           const char *suffix, int64_t n)
+const struct ph_weight *ph_prog_need_vector(struct ph_prog *p, const char *name,
+                                            const char *suffix, int64_t n)
 {
-    const struct ph_weight *w = need(p, name, suffix);
+    const struct ph_weight *w = ph_prog_need(p, name, suffix);
     char shape[96];
     if (!w || (w->disk.rank == 1 && w->disk.dim[0] == n)) return w;
     ph_prog_fail(p, PH_EFORMAT, "%s: %s%s is %s, expected [%lld]", w->file, name, suffix,
@@ -165,8 +167,8 @@ static const char *shape_of(const struct ph_prog *p, ph_val x, char *text, size_
 }
 
 // Adds the step and the value it makes.
-static ph_val record(struct ph_prog *p, struct ph_step step, const char *name,
-                     enum ph_dtype dtype, int rank, const int64_t *dim)
+ph_val ph_prog_record(struct ph_prog *p, struct ph_step step, const char *name,
+                      enum ph_dtype dtype, int rank, const int64_t *dim)
 {
     if (broken(p)) return PH_NONE;
     const int64_t most = (int64_t) 1 << 40; // elements, so that no product of sizes overflows
@@ -202,11 +204,11 @@ static ph_val record(struct ph_prog *p, struct ph_step step, const char *name,
 // As x in everything.
 static ph_val record_like(struct ph_prog *p, struct ph_step step, const char *name, ph_val x)
 {
-    return record(p, step, name, PH_F32, p->values[x].rank, p->values[x].dim);
+    return ph_prog_record(p, step, name, PH_F32, p->values[x].rank, p->values[x].dim);
 }
 
 // Whether the values are there and hold numbers; every builder asks first.
-static bool ready(struct ph_prog *p, const char *what, ph_val x)
+bool ph_prog_ready(struct ph_prog *p, const char *what, ph_val x)
 {
     if (broken(p)) return false;
     if (x < 0 || x >= p->value_count) {
@@ -218,7 +220,7 @@ static bool ready(struct ph_prog *p, const char *what, ph_val x)
     return false;
 }
 
-static bool wrong_shape(struct ph_prog *p, const char *what, ph_val x, const char *expected)
+bool ph_prog_wrong_shape(struct ph_prog *p, const char *what, ph_val x, const char *expected)
 {
     char shape[96];
     ph_prog_fail(p, PH_EINVAL, "%s of %s, expected %s", what,
@@ -226,9 +228,9 @@ static bool wrong_shape(struct ph_prog *p, const char *what, ph_val x, const cha
     return false;
 }
 
-static bool has_rank(struct ph_prog *p, const char *what, ph_val x, int rank, const char *as)
+bool ph_prog_has_rank(struct ph_prog *p, const char *what, ph_val x, int rank, const char *as)
 {
-    return p->values[x].rank == rank || wrong_shape(p, what, x, as);
+    return p->values[x].rank == rank || ph_prog_wrong_shape(p, what, x, as);
 }
 
 static bool same_shape(const struct ph_prog *p, ph_val a, ph_val b)
@@ -238,7 +240,7 @@ static bool same_shape(const struct ph_prog *p, ph_val a, ph_val b)
 }
 
 // Operations of a product for each element of a shape, which may be too large to be recorded.
-static double flops_of(int rank, const int64_t *dim, double each)
+double ph_prog_flops(int rank, const int64_t *dim, double each)
 {
     for (int i = 0; i < rank; i++) each *= (double) dim[i];
     return each;
@@ -278,13 +280,14 @@ ph_val ph_input(struct ph_prog *p, const char *name, enum ph_rate rate, enum ph_
     if (is_floating(dtype)) dtype = PH_F32;
     struct ph_step step = { .op = PH_OP_INPUT, .inputs_used = bit_of(p, rate) };
     return add_port(p, PH_PORT_INPUT, name, step.inputs_used,
-                    record(p, step, name, dtype, rank, dim));
+                    ph_prog_record(p, step, name, dtype, rank, dim));
 }
 
 ph_val ph_state(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
 {
     struct ph_step step = { .op = PH_OP_STATE, .inputs_used = PH_EVERY_RUN };
-    return add_port(p, PH_PORT_STATE, name, 0, record(p, step, name, PH_F32, rank, dim));
+    return add_port(p, PH_PORT_STATE, name, 0,
+                    ph_prog_record(p, step, name, PH_F32, rank, dim));
 }
 
 // What a port shows of a state is what it was in this run, though states change when the run ends:
@@ -300,12 +303,13 @@ static ph_val settled(struct ph_prog *p, ph_val x)
 
 void ph_store(struct ph_prog *p, ph_val state, ph_val x)
 {
-    if (!ready(p, "a store", x) || !ready(p, "a store", state)) return;
+    if (!ph_prog_ready(p, "a store", x) || !ph_prog_ready(p, "a store", state)) return;
     x = settled(p, x);
     if (broken(p)) return;
     for (int i = 0; i < p->port_count; i++) {
         if (p->ports[i].kind != PH_PORT_STATE || p->ports[i].value != state) continue;
-        if (!same_shape(p, state, x)) wrong_shape(p, "a store", x, "the state's own shape");
+        if (!same_shape(p, state, x))
+            ph_prog_wrong_shape(p, "a store", x, "the state's own shape");
         p->ports[i].stored = x;
         return;
     }
@@ -333,7 +337,7 @@ void ph_tap(struct ph_prog *p, const char *name, ph_val x)
 
 ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *dim)
 {
-    const struct ph_weight *w = need(p, name, "");
+    const struct ph_weight *w = ph_prog_need(p, name, "");
     if (!w) return PH_NONE;
     bool fits = w->disk.rank == rank;
     for (int i = 0; fits && i < rank; i++) fits = !dim[i] || dim[i] == w->disk.dim[i];
@@ -347,15 +351,16 @@ ph_val ph_param(struct ph_prog *p, const char *name, int rank, const int64_t *di
         return PH_NONE;
     }
     struct ph_step step = { .op = PH_OP_PARAM, .weight = w };
-    return record(p, step, name, PH_F32, rank, w->disk.dim);
+    return ph_prog_record(p, step, name, PH_F32, rank, w->disk.dim);
 }
 
 // ------------------------------------------------------------------------------ layers
 ph_val ph_conv2d(struct ph_prog *p, ph_val x, const char *name, struct ph_conv conv)
 {
-    if (!ready(p, name, x) || !has_rank(p, name, x, 4, "[n, c, h, w]")) return PH_NONE;
+    if (!ph_prog_ready(p, name, x) || !ph_prog_has_rank(p, name, x, 4, "[n, c, h, w]"))
+        return PH_NONE;
     if (conv.stride == 0) conv.stride = 1;
-    const struct ph_weight *w = need(p, name, ".weight");
+    const struct ph_weight *w = ph_prog_need(p, name, ".weight");
     if (!w) return PH_NONE;
     const int64_t *in = p->values[x].dim, *k = w->disk.dim;
     if (w->disk.rank != 4 || k[1] != in[1]) {
@@ -368,15 +373,15 @@ ph_val ph_conv2d(struct ph_prog *p, ph_val x, const char *name, struct ph_conv c
     struct ph_step step = {
         .op = PH_OP_CONV, .inputs = 1, .in = { x }, .weight = w, .conv = conv
     };
-    if (!(conv.flags & PH_NO_BIAS)) step.bias = need_vector(p, name, ".bias", k[0]);
+    if (!(conv.flags & PH_NO_BIAS)) step.bias = ph_prog_need_vector(p, name, ".bias", k[0]);
     int64_t high = in[2] + conv.top + conv.bottom, wide = in[3] + conv.left + conv.right;
     if (!broken(p) && (high < k[2] || wide < k[3]))
         ph_prog_fail(p, PH_EINVAL, "%s: a picture of %lldx%lld is smaller than the kernel",
                      name, (long long) in[3], (long long) in[2]);
     int64_t out[4] = { in[0], k[0], (high - k[2]) / conv.stride + 1,
                        (wide - k[3]) / conv.stride + 1 };
-    step.flops = flops_of(4, out, 2.0 * (double) (k[1] * k[2] * k[3]));
-    return record(p, step, name, PH_F32, 4, out);
+    step.flops = ph_prog_flops(4, out, 2.0 * (double) (k[1] * k[2] * k[3]));
+    return ph_prog_record(p, step, name, PH_F32, 4, out);
 }
 
 ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags)
@@ -387,13 +392,13 @@ ph_val ph_linear(struct ph_prog *p, ph_val x, const char *name, int flags)
 ph_val ph_linear_rows(struct ph_prog *p, ph_val x, const char *name, int64_t first,
                       int64_t count, int flags)
 {
-    if (!ready(p, name, x)) return PH_NONE;
+    if (!ph_prog_ready(p, name, x)) return PH_NONE;
     struct ph_value v = p->values[x];
     if (v.rank != 2 && v.rank != 3) {
-        wrong_shape(p, name, x, "[n, c] or [n, t, c]");
+        ph_prog_wrong_shape(p, name, x, "[n, c] or [n, t, c]");
         return PH_NONE;
     }
-    const struct ph_weight *w = need(p, name, ".weight");
+    const struct ph_weight *w = ph_prog_need(p, name, ".weight");
     if (!w) return PH_NONE;
     const int64_t *k = w->disk.dim;
     bool matrix = w->disk.rank == 2 || (w->disk.rank == 4 && k[2] == 1 && k[3] == 1);
@@ -405,50 +410,23 @@ ph_val ph_linear_rows(struct ph_prog *p, ph_val x, const char *name, int64_t fir
         return PH_NONE;
     }
     struct ph_step step = { .op = PH_OP_LINEAR, .inputs = 1, .in = { x }, .weight = w };
-    if (!(flags & PH_NO_BIAS)) step.bias = need_vector(p, name, ".bias", k[0]);
+    if (!(flags & PH_NO_BIAS)) step.bias = ph_prog_need_vector(p, name, ".bias", k[0]);
     if (!broken(p) && (first < 0 || count < 0 || first > k[0] - count))
         ph_prog_fail(p, PH_EINVAL, "%s: rows %lld and %lld more of %lld", name,
                      (long long) first, (long long) count, (long long) k[0]);
     step.first_row = first;
     step.rows = count == k[0] ? 0 : count;
     v.dim[v.rank - 1] = count ? count : k[0];
-    step.flops = flops_of(v.rank, v.dim, 2.0 * (double) k[1]);
-    return record(p, step, name, PH_F32, v.rank, v.dim);
-}
-
-ph_val ph_conv_up(struct ph_prog *p, ph_val x, const char *name)
-{
-    if (!ready(p, name, x) || !has_rank(p, name, x, 4, "[n, c, h, w]")) return PH_NONE;
-    const struct ph_weight *w = need(p, name, ".weight");
-    if (!w) return PH_NONE;
-    int64_t in[4];
-    memcpy(in, p->values[x].dim, sizeof in);
-    const int64_t *k = w->disk.dim;
-    if (w->disk.rank != 4 || k[0] != in[1] || k[2] != k[3]) {
-        char shape[96];
-        ph_prog_fail(p, PH_EFORMAT, "%s: %s.weight is %s, expected [%lld, out, k, k]", w->file,
-                     name, ph_tensor_shape(&w->disk, shape, sizeof shape), (long long) in[1]);
-        return PH_NONE;
-    }
-    struct ph_step step = { .op = PH_OP_LINEAR, .inputs = 1, .weight = w, .turned = true };
-    step.bias = need_vector(p, name, ".bias", k[1]);
-    step.in[0] = ph_tokens(p, x);
-    int64_t rows[3] = { in[0], in[2] * in[3], k[1] * k[2] * k[3] };
-    step.flops = flops_of(3, rows, 2.0 * (double) k[0]);
-    ph_val y = record(p, step, name, PH_F32, 3, rows);
-    struct ph_step places = {
-        .op = PH_OP_SPREAD, .inputs = 1, .in = { y }, .groups = (int) k[2]
-    };
-    return record(p, places, NULL, PH_F32, 4,
-                  (int64_t[]){ in[0], k[1], k[2] * in[2], k[3] * in[3] });
+    step.flops = ph_prog_flops(v.rank, v.dim, 2.0 * (double) k[1]);
+    return ph_prog_record(p, step, name, PH_F32, v.rank, v.dim);
 }
 
 ph_val ph_group_norm(struct ph_prog *p, ph_val x, const char *name, int groups, float eps)
 {
-    if (!ready(p, name, x)) return PH_NONE;
+    if (!ph_prog_ready(p, name, x)) return PH_NONE;
     const struct ph_value *v = &p->values[x];
     if (v->rank != 3 && v->rank != 4) {
-        wrong_shape(p, name, x, "[n, c, h, w] or [n, t, c]");
+        ph_prog_wrong_shape(p, name, x, "[n, c, h, w] or [n, t, c]");
         return PH_NONE;
     }
     int64_t c = v->dim[v->rank == 4 ? 1 : 2];
@@ -462,24 +440,24 @@ ph_val ph_group_norm(struct ph_prog *p, ph_val x, const char *name, int groups, 
                             .in = { x },
                             .groups = groups,
                             .eps = eps,
-                            .weight = need_vector(p, name, ".weight", c),
-                            .bias = need_vector(p, name, ".bias", c) };
+                            .weight = ph_prog_need_vector(p, name, ".weight", c),
+                            .bias = ph_prog_need_vector(p, name, ".bias", c) };
     return record_like(p, step, name, x);
 }
 
 ph_val ph_layer_norm(struct ph_prog *p, ph_val x, const char *name, float eps)
 {
     const char *what = name ? name : "layer_norm";
-    if (!ready(p, what, x)) return PH_NONE;
+    if (!ph_prog_ready(p, what, x)) return PH_NONE;
     const struct ph_value *v = &p->values[x];
     if (v->rank != 2 && v->rank != 3) {
-        wrong_shape(p, what, x, "[n, c] or [n, t, c]");
+        ph_prog_wrong_shape(p, what, x, "[n, c] or [n, t, c]");
         return PH_NONE;
     }
     struct ph_step step = { .op = PH_OP_LAYER_NORM, .inputs = 1, .in = { x }, .eps = eps };
     if (name) {
-        step.weight = need_vector(p, name, ".weight", v->dim[v->rank - 1]);
-        step.bias = need_vector(p, name, ".bias", v->dim[v->rank - 1]);
+        step.weight = ph_prog_need_vector(p, name, ".weight", v->dim[v->rank - 1]);
+        step.bias = ph_prog_need_vector(p, name, ".bias", v->dim[v->rank - 1]);
     }
     return record_like(p, step, what, x);
 }
@@ -487,7 +465,7 @@ ph_val ph_layer_norm(struct ph_prog *p, ph_val x, const char *name, float eps)
 ph_val ph_embed(struct ph_prog *p, ph_val ids, const char *name)
 {
     if (broken(p)) return PH_NONE;
-    const struct ph_weight *w = need(p, name, ".weight");
+    const struct ph_weight *w = ph_prog_need(p, name, ".weight");
     if (!w) return PH_NONE;
     if (ids < 0 || ids >= p->value_count || p->values[ids].dtype != PH_I32 ||
         p->values[ids].rank != 2 || w->disk.rank != 2) {
@@ -497,17 +475,18 @@ ph_val ph_embed(struct ph_prog *p, ph_val ids, const char *name)
     }
     struct ph_step step = { .op = PH_OP_EMBED, .inputs = 1, .in = { ids }, .weight = w };
     int64_t out[3] = { p->values[ids].dim[0], p->values[ids].dim[1], w->disk.dim[1] };
-    return record(p, step, name, PH_F32, 3, out);
+    return ph_prog_record(p, step, name, PH_F32, 3, out);
 }
 
 ph_val ph_attend(struct ph_prog *p, ph_val q, ph_val k, ph_val v, struct ph_attention a)
 {
-    if (!ready(p, "attention", q) || !ready(p, "attention", k) || !ready(p, "attention", v) ||
-        !has_rank(p, "attention", q, 3, "[n, t, c]"))
+    if (!ph_prog_ready(p, "attention", q) || !ph_prog_ready(p, "attention", k) ||
+        !ph_prog_ready(p, "attention", v) ||
+        !ph_prog_has_rank(p, "attention", q, 3, "[n, t, c]"))
         return PH_NONE;
     const int64_t *d = p->values[q].dim, *s = p->values[k].dim;
     if (p->values[k].rank != 3 || !same_shape(p, k, v) || s[0] != d[0] || s[2] != d[2]) {
-        wrong_shape(p, "attention", k, "keys and values [n, s, c] with q's n and c");
+        ph_prog_wrong_shape(p, "attention", k, "keys and values [n, s, c] with q's n and c");
         return PH_NONE;
     }
     if (a.heads < 1 || d[2] % a.heads) {
@@ -519,14 +498,14 @@ ph_val ph_attend(struct ph_prog *p, ph_val q, ph_val k, ph_val v, struct ph_atte
     struct ph_step step = {
         .op = PH_OP_ATTEND, .inputs = 3, .in = { q, k, v }, .attention = a
     };
-    step.flops = flops_of(3, d, 4.0 * (double) s[1]);
+    step.flops = ph_prog_flops(3, d, 4.0 * (double) s[1]);
     return record_like(p, step, NULL, q);
 }
 
 // ------------------------------------------------------------------------------ elementwise
 static ph_val unary(struct ph_prog *p, enum ph_op op, ph_val x, struct ph_step step)
 {
-    if (!ready(p, ph_op_name(op), x)) return PH_NONE;
+    if (!ph_prog_ready(p, ph_op_name(op), x)) return PH_NONE;
     step.op = op;
     step.inputs = 1;
     step.in[0] = x;
@@ -563,7 +542,7 @@ enum ph_spread ph_spread(int rank, const int64_t *dim, int b_rank, const int64_t
 static ph_val binary(struct ph_prog *p, enum ph_op op, ph_val a, ph_val b)
 {
     const char *what = ph_op_name(op);
-    if (!ready(p, what, a) || !ready(p, what, b)) return PH_NONE;
+    if (!ph_prog_ready(p, what, a) || !ph_prog_ready(p, what, b)) return PH_NONE;
     const struct ph_value *x = &p->values[a], *y = &p->values[b];
     if (ph_spread(x->rank, x->dim, y->rank, y->dim) == PH_SPREAD_NONE) {
         char shape[96];
@@ -588,12 +567,14 @@ ph_val ph_mul(struct ph_prog *p, ph_val a, ph_val b)
 ph_val ph_axpby(struct ph_prog *p, ph_val a, ph_val x, ph_val b, ph_val y)
 {
     const char *what = ph_op_name(PH_OP_AXPBY);
-    if (!ready(p, what, a) || !ready(p, what, x) || !ready(p, what, b) || !ready(p, what, y))
+    if (!ph_prog_ready(p, what, a) || !ph_prog_ready(p, what, x) ||
+        !ph_prog_ready(p, what, b) || !ph_prog_ready(p, what, y))
         return PH_NONE;
     int64_t n = p->values[x].dim[0];
     bool rows = p->values[a].rank == 1 && p->values[a].dim[0] == n && same_shape(p, a, b);
     if (!rows || !same_shape(p, x, y)) {
-        wrong_shape(p, what, rows ? y : a, rows ? "x's shape" : "one coefficient a row");
+        ph_prog_wrong_shape(p, what, rows ? y : a,
+                            rows ? "x's shape" : "one coefficient a row");
         return PH_NONE;
     }
     struct ph_step step = { .op = PH_OP_AXPBY, .inputs = 4, .in = { a, x, b, y } };
@@ -602,37 +583,39 @@ ph_val ph_axpby(struct ph_prog *p, ph_val a, ph_val x, ph_val b, ph_val y)
 
 ph_val ph_geglu(struct ph_prog *p, ph_val x)
 {
-    if (!ready(p, "geglu", x)) return PH_NONE;
+    if (!ph_prog_ready(p, "geglu", x)) return PH_NONE;
     struct ph_value v = p->values[x];
     if ((v.rank != 2 && v.rank != 3) || v.dim[v.rank - 1] % 2) {
-        wrong_shape(p, "geglu", x, "[..., 2 f]");
+        ph_prog_wrong_shape(p, "geglu", x, "[..., 2 f]");
         return PH_NONE;
     }
     v.dim[v.rank - 1] /= 2;
     struct ph_step step = { .op = PH_OP_GEGLU, .inputs = 1, .in = { x } };
-    return record(p, step, NULL, PH_F32, v.rank, v.dim);
+    return ph_prog_record(p, step, NULL, PH_F32, v.rank, v.dim);
 }
 
 // ------------------------------------------------------------------------------ shape
 static ph_val view(struct ph_prog *p, ph_val x, int rank, const int64_t *dim)
 {
     struct ph_step step = { .op = PH_OP_VIEW, .inputs = 1, .in = { x } };
-    return record(p, step, NULL, PH_F32, rank, dim);
+    return ph_prog_record(p, step, NULL, PH_F32, rank, dim);
 }
 
 ph_val ph_tokens(struct ph_prog *p, ph_val x)
 {
-    if (!ready(p, "tokens", x) || !has_rank(p, "tokens", x, 4, "[n, c, h, w]")) return PH_NONE;
+    if (!ph_prog_ready(p, "tokens", x) || !ph_prog_has_rank(p, "tokens", x, 4, "[n, c, h, w]"))
+        return PH_NONE;
     const int64_t *d = p->values[x].dim;
     return view(p, x, 3, (int64_t[]){ d[0], d[2] * d[3], d[1] });
 }
 
 ph_val ph_image(struct ph_prog *p, ph_val x, int h, int w)
 {
-    if (!ready(p, "image", x) || !has_rank(p, "image", x, 3, "[n, h w, c]")) return PH_NONE;
+    if (!ph_prog_ready(p, "image", x) || !ph_prog_has_rank(p, "image", x, 3, "[n, h w, c]"))
+        return PH_NONE;
     const int64_t *d = p->values[x].dim;
     if (d[1] != (int64_t) h * w) {
-        wrong_shape(p, "image", x, "as many tokens as pixels");
+        ph_prog_wrong_shape(p, "image", x, "as many tokens as pixels");
         return PH_NONE;
     }
     return view(p, x, 4, (int64_t[]){ d[0], d[2], h, w });
@@ -640,11 +623,11 @@ ph_val ph_image(struct ph_prog *p, ph_val x, int h, int w)
 
 ph_val ph_reshape(struct ph_prog *p, ph_val x, int rank, const int64_t *dim)
 {
-    if (!ready(p, "reshape", x)) return PH_NONE;
+    if (!ph_prog_ready(p, "reshape", x)) return PH_NONE;
     const struct ph_value *v = &p->values[x];
     if (v->rank == 4 || rank < 1 || rank > 3 ||
         ph_count(v->rank, v->dim) != ph_count(rank, dim)) {
-        wrong_shape(p, "reshape", x, "as many elements, and no picture");
+        ph_prog_wrong_shape(p, "reshape", x, "as many elements, and no picture");
         return PH_NONE;
     }
     return view(p, x, rank, dim);
@@ -654,7 +637,7 @@ ph_val ph_constant(struct ph_prog *p, const char *name, int rank, const int64_t 
                    const float *data)
 {
     struct ph_step step = { .op = PH_OP_CONSTANT };
-    ph_val x = record(p, step, name, PH_F32, rank, dim);
+    ph_val x = ph_prog_record(p, step, name, PH_F32, rank, dim);
     if (x == PH_NONE) return x;
     size_t count = (size_t) ph_count(rank, dim);
     float *values = ph_new(p, float, count);
@@ -667,26 +650,26 @@ ph_val ph_constant(struct ph_prog *p, const char *name, int rank, const int64_t 
 
 ph_val ph_concat(struct ph_prog *p, int axis, ph_val a, ph_val b)
 {
-    if (!ready(p, "concat", a) || !ready(p, "concat", b)) return PH_NONE;
+    if (!ph_prog_ready(p, "concat", a) || !ph_prog_ready(p, "concat", b)) return PH_NONE;
     struct ph_value v = p->values[a];
     const struct ph_value *y = &p->values[b];
     bool fits = axis >= 0 && axis < v.rank && v.rank == y->rank;
     for (int i = 0; fits && i < v.rank; i++) fits = i == axis || v.dim[i] == y->dim[i];
     if (!fits) {
-        wrong_shape(p, "concat", b, "the first one's shape beside the axis");
+        ph_prog_wrong_shape(p, "concat", b, "the first one's shape beside the axis");
         return PH_NONE;
     }
     v.dim[axis] += y->dim[axis];
     struct ph_step step = { .op = PH_OP_CONCAT, .inputs = 2, .in = { a, b }, .axis = axis };
-    return record(p, step, NULL, PH_F32, v.rank, v.dim);
+    return ph_prog_record(p, step, NULL, PH_F32, v.rank, v.dim);
 }
 
 ph_val ph_slice(struct ph_prog *p, ph_val x, int axis, int64_t first, int64_t count)
 {
-    if (!ready(p, "slice", x)) return PH_NONE;
+    if (!ph_prog_ready(p, "slice", x)) return PH_NONE;
     struct ph_value v = p->values[x];
     if (axis < 0 || axis >= v.rank || first < 0 || count < 1 || first > v.dim[axis] - count) {
-        wrong_shape(p, "slice", x, "the range to lie within");
+        ph_prog_wrong_shape(p, "slice", x, "the range to lie within");
         return PH_NONE;
     }
     if (count == v.dim[axis]) return x;
@@ -694,75 +677,38 @@ ph_val ph_slice(struct ph_prog *p, ph_val x, int axis, int64_t first, int64_t co
     struct ph_step step = {
         .op = PH_OP_SLICE, .inputs = 1, .in = { x }, .axis = axis, .first = first
     };
-    return record(p, step, NULL, PH_F32, v.rank, v.dim);
+    return ph_prog_record(p, step, NULL, PH_F32, v.rank, v.dim);
 }
 
 ph_val ph_upsample(struct ph_prog *p, ph_val x, int h, int w)
 {
-    if (!ready(p, "upsample", x) || !has_rank(p, "upsample", x, 4, "[n, c, h, w]"))
+    if (!ph_prog_ready(p, "upsample", x) ||
+        !ph_prog_has_rank(p, "upsample", x, 4, "[n, c, h, w]"))
         return PH_NONE;
     const int64_t *d = p->values[x].dim;
     if (d[2] == h && d[3] == w) return x;
     struct ph_step step = { .op = PH_OP_UPSAMPLE, .inputs = 1, .in = { x } };
-    return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
-}
-
-ph_val ph_stretch(struct ph_prog *p, ph_val x, int h, int w)
-{
-    if (!ready(p, "stretch", x) || !has_rank(p, "stretch", x, 4, "[n, c, h, w]"))
-        return PH_NONE;
-    const int64_t *d = p->values[x].dim;
-    if (d[2] == h && d[3] == w) return x;
-    struct ph_step step = { .op = PH_OP_STRETCH, .inputs = 1, .in = { x } };
-    return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
-}
-
-ph_val ph_bicubic(struct ph_prog *p, ph_val x, int h, int w, float scale_y, float scale_x)
-{
-    if (!ready(p, "bicubic", x) || !has_rank(p, "bicubic", x, 4, "[n, c, h, w]"))
-        return PH_NONE;
-    if (!(scale_y > 0 && scale_x > 0))
-        ph_prog_fail(p, PH_EINVAL, "bicubic: scales of %g and %g", (double) scale_y,
-                     (double) scale_x);
-    const int64_t *d = p->values[x].dim;
-    struct ph_step step = {
-        .op = PH_OP_BICUBIC, .inputs = 1, .in = { x }, .scale = scale_y, .offset = scale_x
-    };
-    return record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
-}
-
-ph_val ph_rotary(struct ph_prog *p, ph_val x, ph_val table, int heads)
-{
-    if (!ready(p, "rotary", x) || !ready(p, "rotary", table)) return PH_NONE;
-    const struct ph_value *v = &p->values[x], *t = &p->values[table];
-    bool fits = v->rank == 3 && t->rank == 2 && heads > 0 && v->dim[2] % (4 * heads) == 0;
-    if (!fits || t->dim[0] != v->dim[1] || t->dim[1] != v->dim[2] / heads) {
-        wrong_shape(p, "rotary", table, "[t, d] of x [n, t, heads d], d in fours");
-        return PH_NONE;
-    }
-    struct ph_step step = {
-        .op = PH_OP_ROTARY, .inputs = 2, .in = { x, table }, .groups = heads
-    };
-    return record_like(p, step, NULL, x);
+    return ph_prog_record(p, step, NULL, PH_F32, 4, (int64_t[]){ d[0], d[1], h, w });
 }
 
 ph_val ph_repeat(struct ph_prog *p, ph_val x, int64_t n)
 {
-    if (!ready(p, "repeat", x)) return PH_NONE;
+    if (!ph_prog_ready(p, "repeat", x)) return PH_NONE;
     struct ph_value v = p->values[x];
     if (v.rank < 1 || v.dim[0] != 1) {
-        wrong_shape(p, "repeat", x, "[1, ...]");
+        ph_prog_wrong_shape(p, "repeat", x, "[1, ...]");
         return PH_NONE;
     }
     if (n == 1) return x;
     v.dim[0] = n;
     struct ph_step step = { .op = PH_OP_REPEAT, .inputs = 1, .in = { x } };
-    return record(p, step, NULL, PH_F32, v.rank, v.dim);
+    return ph_prog_record(p, step, NULL, PH_F32, v.rank, v.dim);
 }
 
 ph_val ph_pick(struct ph_prog *p, ph_val x, ph_val index)
 {
-    if (!ready(p, "pick", x) || !has_rank(p, "pick", x, 3, "[n, t, c]")) return PH_NONE;
+    if (!ph_prog_ready(p, "pick", x) || !ph_prog_has_rank(p, "pick", x, 3, "[n, t, c]"))
+        return PH_NONE;
     const struct ph_value *i = index == PH_NONE ? NULL : &p->values[index];
     const int64_t *d = p->values[x].dim;
     if (!i || i->dtype != PH_I32 || i->rank != 1 || i->dim[0] != d[0]) {
@@ -770,22 +716,22 @@ ph_val ph_pick(struct ph_prog *p, ph_val x, ph_val index)
         return PH_NONE;
     }
     struct ph_step step = { .op = PH_OP_PICK, .inputs = 2, .in = { x, index } };
-    return record(p, step, NULL, PH_F32, 2, (int64_t[]){ d[0], d[2] });
+    return ph_prog_record(p, step, NULL, PH_F32, 2, (int64_t[]){ d[0], d[2] });
 }
 
 ph_val ph_sinusoid(struct ph_prog *p, ph_val t, int c, float max_period)
 {
-    if (!ready(p, "sinusoid", t)) return PH_NONE;
+    if (!ph_prog_ready(p, "sinusoid", t)) return PH_NONE;
     const struct ph_value *v = &p->values[t];
     if (v->rank > 2 || v->rank < 1 || c < 2 || c % 2) {
-        wrong_shape(p, "sinusoid", t, "[n] or [n, m], and an even number of channels");
+        ph_prog_wrong_shape(p, "sinusoid", t, "[n] or [n, m], and an even number of channels");
         return PH_NONE;
     }
     int64_t m = v->rank == 2 ? v->dim[1] : 1;
     struct ph_step step = {
         .op = PH_OP_SINUSOID, .inputs = 1, .in = { t }, .max_period = max_period
     };
-    return record(p, step, NULL, PH_F32, 2, (int64_t[]){ v->dim[0], m * c });
+    return ph_prog_record(p, step, NULL, PH_F32, 2, (int64_t[]){ v->dim[0], m * c });
 }
 
 // ------------------------------------------------------------------------------ pictures
@@ -801,22 +747,23 @@ ph_val ph_from_pixels(struct ph_prog *p, ph_val rgba, float scale, float offset)
         .op = PH_OP_FROM_PIXELS, .inputs = 1, .in = { rgba }, .scale = scale, .offset = offset
     };
     int64_t out[4] = { v->dim[0], 3, v->dim[1], v->dim[2] };
-    return record(p, step, NULL, PH_F32, 4, out);
+    return ph_prog_record(p, step, NULL, PH_F32, 4, out);
 }
 
 ph_val ph_to_pixels(struct ph_prog *p, ph_val x, float scale, float offset)
 {
-    if (!ready(p, "to_pixels", x) || !has_rank(p, "to_pixels", x, 4, "[n, 3, h, w]"))
+    if (!ph_prog_ready(p, "to_pixels", x) ||
+        !ph_prog_has_rank(p, "to_pixels", x, 4, "[n, 3, h, w]"))
         return PH_NONE;
     const int64_t *d = p->values[x].dim;
     if (d[1] != 3) {
-        wrong_shape(p, "to_pixels", x, "three channels");
+        ph_prog_wrong_shape(p, "to_pixels", x, "three channels");
         return PH_NONE;
     }
     struct ph_step step = {
         .op = PH_OP_TO_PIXELS, .inputs = 1, .in = { x }, .scale = scale, .offset = offset
     };
-    return record(p, step, NULL, PH_U8, 4, (int64_t[]){ d[0], d[2], d[3], 4 });
+    return ph_prog_record(p, step, NULL, PH_U8, 4, (int64_t[]){ d[0], d[2], d[3], 4 });
 }
 
 // ------------------------------------------------------------------------------ cost

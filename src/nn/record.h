@@ -44,6 +44,21 @@ struct ph_prog {
     struct ph_fault fault;
 };
 
+// For builders. Whether a value is there and holds numbers: each asks first.
+bool ph_prog_ready(struct ph_prog *p, const char *what, ph_val x);
+bool ph_prog_has_rank(struct ph_prog *p, const char *what, ph_val x, int rank, const char *as);
+bool ph_prog_wrong_shape(struct ph_prog *p, const char *what, ph_val x, const char *expected);
+// The tensor `name` + `suffix` in scope; fails when it is absent or holds no real numbers.
+const struct ph_weight *ph_prog_need(struct ph_prog *p, const char *name, const char *suffix);
+// The vector name + suffix of n numbers.
+const struct ph_weight *ph_prog_need_vector(struct ph_prog *p, const char *name,
+                                            const char *suffix, int64_t n);
+// Operations of a product for each element of a shape, which may be too large to be recorded.
+double ph_prog_flops(int rank, const int64_t *dim, double each);
+// Adds the step and the value it makes. name NULL = the operation's.
+ph_val ph_prog_record(struct ph_prog *p, struct ph_step step, const char *name,
+                      enum ph_dtype dtype, int rank, const int64_t *dim);
+
 // The tensor of that full name: of the set in use, or of those expected when p collects.
 const struct ph_weight *ph_prog_lookup(const struct ph_prog *p, const char *full_name);
 // scope.name + suffix; gives text back.
