@@ -33,6 +33,7 @@ struct job {
     struct ph_frame *source, *picture; // source: the input in the right size; NULL without
     struct ph_diffuser *diffuser;
     struct ph_painted painted;
+    struct ph_diffuser_quality quality;
     double load_s, prepare_s, paint_s;
 
     struct cli_watch *watch;
@@ -82,6 +83,11 @@ static int read_style(struct job *j, const char *text)
     const char *colon = strrchr(text, ':');
     double scale = colon ? ph_strtod(colon + 1, &end) : 1;
     bool number = colon && end != colon + 1 && !*end;
+    if (colon && !number && access(text, F_OK) && (!colon[1] || !strchr(colon, '/'))) {
+        cli_error("--style %s: after the colon comes a number, the scale, as in %.*s:0.8", text,
+                  (int) (colon - text), text);
+        return CLI_USAGE;
+    }
     if (i == STYLES_MOST) {
         cli_error("at most %d styles", STYLES_MOST);
         return CLI_USAGE;
@@ -125,6 +131,10 @@ static int read_settings(struct job *j)
     int status = read_size(args, s);
     if (!status) status = read_number(args, "guidance", 0, 30, &s->guidance_scale);
     if (!status) status = read_number(args, "strength", 0, 1, &s->strength);
+    if (!status && cli_given(args, "strength") && !s->from_picture) {
+        cli_error("--strength says how far from a picture: --from names it");
+        status = CLI_USAGE;
+    }
     if (!status) status = read_styles(j);
     s->guidance = s->guidance_scale > 1 ? "full" : "none";
     return status;
@@ -234,6 +244,7 @@ static ph_err paint(struct job *j, struct ph_fault *fault)
     PH_TRY(ph_diffuser_set(j->diffuser, &j->s, fault));
     PH_TRY(ph_diffuser_settle(j->diffuser, fault));
     j->prepare_s = since(t);
+    ph_diffuser_rounding(j->diffuser, &j->quality);
     PH_TRY(ph_frame_picture(NULL, PH_RGBA, j->s.width, j->s.height, &j->picture));
     t = ph_now_ns();
     atomic_store(&j->begun_ns, t);
@@ -265,6 +276,10 @@ static void put_json(const struct job *j)
     ph_json_key(&b, "encodeMs"), ph_json_num(&b, (double) p->encode_ns / 1e6);
     ph_json_key(&b, "modelMs"), ph_json_num(&b, (double) p->model_ns / 1e6);
     ph_json_key(&b, "decodeMs"), ph_json_num(&b, (double) p->decode_ns / 1e6);
+    if (j->quality.gate_db > 0) {
+        ph_json_key(&b, "weightsDb"), ph_json_num(&b, j->quality.weights_db);
+        ph_json_key(&b, "weightsGateDb"), ph_json_num(&b, j->quality.gate_db);
+    }
     ph_json_key(&b, "gflop"), ph_json_num(&b, use.flops / 1e9);
     ph_json_key(&b, "packedBytes"), ph_buf_printf(&b, "%lld", (long long) use.packed_bytes);
     ph_json_key(&b, "arenaBytes"), ph_buf_printf(&b, "%lld", (long long) use.arena_bytes);
@@ -272,6 +287,21 @@ static void put_json(const struct job *j)
     ph_buf_puts(&b, "}");
     if (!b.failed) puts(b.data);
     ph_buf_free(&b);
+}
+
+// Of weights that were rounded: a warning below the gate, else a line.
+static void say_quality(const struct job *j)
+{
+    const struct ph_diffuser_quality *q = &j->quality;
+    const char *precision = cli_text(j->args, "precision");
+    if (!q->gate_db) return;
+    if (q->weights_db < q->gate_db)
+        cli_error("warning: in %s the weights keep %.1f dB of the gate's %.0f, least in %s "
+                  "(%.1f dB): pictures suffer, --precision bf16 would not",
+                  precision, q->weights_db, q->gate_db, q->worst, q->worst_db);
+    else if (!cli_flag(j->args, "quiet"))
+        fprintf(stderr, "%s: the weights keep %.1f dB (gate %.0f), least in %s: %.1f dB\n",
+                precision, q->weights_db, q->gate_db, q->worst, q->worst_db);
 }
 
 static void say_done(const struct job *j)
@@ -293,6 +323,7 @@ static int paint_file(struct job *j)
             &(struct cli_watch_params){ .unit = "steps", .ask = ask, .opaque = j });
     ph_err ret = paint(j, &fault);
     cli_watch_end(&j->watch);
+    say_quality(j);
     if (cli_flag(j->args, "verbose") && j->diffuser)
         fprintf(stderr, "%s\n", ph_diffuser_describe(j->diffuser));
     if (cli_signal) return cli_exit_of_signal();

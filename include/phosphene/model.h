@@ -187,6 +187,16 @@ struct ph_diffuser_use {
 //                                                                                  thread: painting
 PH_API void ph_diffuser_usage(struct ph_diffuser *d, struct ph_diffuser_use *use);
 
+// What rounding the weights of the UNet and the autoencoder to 8 or 4 bits left of them when they were
+// loaded: signal over noise, all together and in the layer that lost most. Below the gate pictures
+// suffer. gate_db 0: they are not rounded.
+struct ph_diffuser_quality {
+    double weights_db, worst_db, gate_db;
+    char worst[96]; // layer
+};
+// Of the settings that are ready or painted with; all 0 before.                    thread: painting
+PH_API void ph_diffuser_rounding(struct ph_diffuser *d, struct ph_diffuser_quality *out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -153,6 +153,8 @@ struct ph_model_report {
                  // by ph_node_report
     uint64_t skipped; // frames so far that a filter answered with the one before
     uint64_t landed;  // changes of settings that have landed so far
+    double weights_db,
+        weights_gate_db; // what rounded weights keep, and are to; 0 = not rounded
 };
 // Copies; shown in the metrics, the room document and /metrics.                     thread: lane
 PH_API void ph_node_report(struct ph_node *n, const struct ph_frame *f,

@@ -257,6 +257,9 @@ static void json_model(struct ph_buf *b, struct ph_node *n)
         b, ",\"deviceMs\":{\"encode\":%.4g,\"model\":%.4g,\"decode\":%.4g,\"mean\":%.4g}",
         ms((double) r.encode_ns), ms((double) r.model_ns), ms((double) r.decode_ns),
         ms((double) r.mean_ns));
+    if (r.weights_gate_db > 0)
+        ph_buf_printf(b, ",\"weightsDb\":%.4g,\"weightsGateDb\":%.4g", r.weights_db,
+                      r.weights_gate_db);
     ph_buf_printf(b, ",\"skipped\":%llu,\"landed\":%llu}", (unsigned long long) r.skipped,
                   (unsigned long long) r.landed);
 }

@@ -75,9 +75,10 @@ struct ph_step {
     uint64_t inputs_used; // one bit an input of the prog; states and EACH inputs: bit 63
     double flops;
     const struct ph_kernel *kernel;
-    size_t scratch; // bytes wanted while it runs, set by prepare
-    void *ready;    // the kernel's own, made by prepare, ended by finish
-    int64_t ns;     // of the last run
+    size_t scratch;      // bytes wanted while it runs, set by prepare
+    void *ready;         // the kernel's own, made by prepare, ended by finish
+    int64_t ns;          // of the last run
+    struct ph_loss loss; // of its weights, by prepare
 };
 
 // The matrix of a conv or linear step: w = outputs, inputs, kh, kw.
@@ -168,7 +169,8 @@ void ph_backend_offer(const struct ph_backend *backend);
 struct ph_pack {
     void *data; // device memory
     size_t size;
-    float *scale; // of quantised rows; NULL
+    float *scale;        // of quantised rows; NULL
+    struct ph_loss loss; // 0: the weights are not rounded to 8 or 4 bits
 };
 // how: a short text that says everything the bytes depend on besides the weight ("bf16 ba",
 // "wino4 f32 k64"). make() fills a new pack's data (size bytes of host memory, taken to the device
@@ -179,6 +181,9 @@ ph_err ph_pack_get(struct ph_device *device, const struct ph_step *step,
                    const struct ph_weight *weight, const char *how, size_t size,
                    ph_pack_make make, void *arg, const struct ph_pack **out,
                    struct ph_fault *fault);
+// Of a pack that was made just now, by the maker's thread.
+void ph_pack_lost(struct ph_device *device, const struct ph_pack *pack,
+                  const struct ph_loss *loss);
 void ph_pack_put(struct ph_device *device, const struct ph_pack *pack); // NULL is fine
 // A weight's (or bias') values as f32, channels in file order, through the same cache.
 ph_err ph_pack_f32(struct ph_device *device, const struct ph_step *step,

@@ -340,6 +340,13 @@ ph_err ph_pack_get(struct ph_device *d, const struct ph_step *step,
     return PH_OK;
 }
 
+void ph_pack_lost(struct ph_device *d, const struct ph_pack *pack, const struct ph_loss *loss)
+{
+    pthread_mutex_lock(&d->packs_lock);
+    ((struct ph_packed *) pack)->pack.loss = *loss;
+    pthread_mutex_unlock(&d->packs_lock);
+}
+
 void ph_pack_put(struct ph_device *d, const struct ph_pack *pack)
 {
     if (!pack) return;

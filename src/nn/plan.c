@@ -327,6 +327,11 @@ void ph_plan_destroy(struct ph_plan **out)
     ph_device_unref(&d);
 }
 
+double ph_precision_gate_db(enum ph_precision p)
+{
+    return p == PH_PRECISION_I8 ? 35 : p == PH_PRECISION_Q4 ? 16 : 0;
+}
+
 const char *ph_precision_name(enum ph_precision p)
 {
     static const char *const names[] = { "auto", "f32", "bf16", "int8", "q4" };

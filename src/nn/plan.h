@@ -34,7 +34,14 @@ const char *ph_precision_name(enum ph_precision p);     // "f32", ...; NULL for 
 enum ph_precision ph_precision_parse(const char *text); // -1 when unknown
 enum ph_precision ph_precision_resolve(enum ph_precision p); // what AUTO is on this CPU
 
-enum { PH_PLAN_TAPS = 1, PH_PLAN_NO_FUSION = 2, PH_PLAN_TUNE = 4 /* measure kernels now */ };
+enum {
+    PH_PLAN_TAPS = 1,
+    PH_PLAN_NO_FUSION = 2,
+    PH_PLAN_TUNE = 4, /* measure kernels now */
+    // Measure those that were never met on this machine, for a third of a second; what is left is
+    // kept as estimated. So the next plan of these layers measures nothing and is the same.
+    PH_PLAN_LEARN = 8
+};
 struct ph_plan_params {
     struct ph_device *device; // NULL = "cpu"
     enum ph_precision precision;
@@ -76,7 +83,14 @@ struct ph_plan_stats {
     int64_t kept_bytes;   // inputs, outputs, states and what rare steps left
     int64_t packed_bytes; // weights as the kernels want them (shared ones count)
     int64_t run_ns;       // of the last run, on the device
+    // Of weights that were rounded to 8 or 4 bits: signal over noise of a layer, each by the number of its
+    // weights, and of the layer that lost most. 0: none was rounded. The name is the plan's.
+    double weights_db, worst_db;
+    const char *worst;
 };
+// What rounded weights are to keep: what normal values keep (41 and 22 dB), less a bit, 6 dB, for
+// outliers, which take it from all others of their row or group. 0 = they are not rounded.
+double ph_precision_gate_db(enum ph_precision p);
 void ph_plan_stats(const struct ph_plan *plan, struct ph_plan_stats *stats);
 // One line a step: name, shape, kernel, formats, operations, bytes, time of the last run.
 char *ph_plan_print(const struct ph_plan *plan); // malloc'd text; NULL when out of memory

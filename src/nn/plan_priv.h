@@ -97,6 +97,7 @@ struct ph_plan {
     bool hold;      // states stay as they are
     uint64_t dirty; // RARE inputs written since the last run
     int64_t run_ns;
+    int64_t learnt_ns; // spent on measuring kernels
     double flops;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Running a plan, and what goes in and out of it. Nothing here allocates.
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -272,6 +273,23 @@ static int64_t packed_bytes(struct ph_device *d)
     return total;
 }
 
+static void sum_losses(const struct ph_plan *plan, struct ph_plan_stats *stats)
+{
+    double lost = 0, count = 0;
+    for (int i = 0; i < plan->step_count; i++) {
+        const struct ph_step *s = &plan->steps[i];
+        if (!s->kernel || s->loss.noise <= 0) continue;
+        double n = (double) ph_tensor_count(&s->weight->disk), db = ph_loss_db(&s->loss);
+        lost += n * s->loss.noise / s->loss.signal;
+        count += n;
+        if (!stats->worst || db < stats->worst_db) {
+            stats->worst = s->name;
+            stats->worst_db = db;
+        }
+    }
+    if (lost > 0) stats->weights_db = -10 * log10(lost / count);
+}
+
 void ph_plan_stats(const struct ph_plan *plan, struct ph_plan_stats *stats)
 {
     *stats = (struct ph_plan_stats){
@@ -286,6 +304,7 @@ void ph_plan_stats(const struct ph_plan *plan, struct ph_plan_stats *stats)
         stats->steps++;
         if (s->inputs_used & PH_EVERY_RUN) stats->flops += s->flops;
     }
+    sum_losses(plan, stats);
 }
 
 static void print_shape(FILE *out, const struct ph_place *p)
@@ -339,6 +358,10 @@ char *ph_plan_print(const struct ph_plan *plan)
             (double) stats.kept_bytes * 1e-6, (double) stats.packed_bytes * 1e-6,
             (double) stats.run_ns * 1e-6,
             stats.run_ns ? stats.flops / (double) stats.run_ns : 0.0);
+    if (stats.worst)
+        fprintf(out, "rounded weights keep %.1f dB (gate %.0f), least in %s: %.1f dB\n",
+                stats.weights_db, ph_precision_gate_db(plan->precision), stats.worst,
+                stats.worst_db);
     fclose(out);
     return text;
 }

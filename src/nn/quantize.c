@@ -76,3 +76,80 @@ void ph_dequantize_q4(const uint8_t *q, const float *scale, int64_t rows, int64_
         for (int64_t c = 0; c < cols; c++)
             w[c] = (float) ((q[c / 2] >> (c & 1) * 4 & 15) - 8) * scale[c / PH_Q4_GROUP];
 }
+
+// ------------------------------------------------------------------------------ what it took
+#define LANES 16 // sums side by side: long rows add up without losing digits, and in vectors
+
+static void sum_lanes(const float *signal, const float *noise, struct ph_loss *out)
+{
+    for (int k = 0; k < LANES; k++) {
+        out->signal += (double) signal[k];
+        out->noise += (double) noise[k];
+    }
+}
+
+static void row_loss(const float *w, const int8_t *q, int64_t cols, float scale,
+                     struct ph_loss *out)
+{
+    float signal[LANES] = { 0 }, noise[LANES] = { 0 };
+    int64_t whole = cols / LANES * LANES;
+    for (int64_t c = 0; c < whole; c += LANES)
+        for (int k = 0; k < LANES; k++) {
+            float v = w[c + k], d = v - (float) q[c + k] * scale;
+            signal[k] += v * v;
+            noise[k] += d * d;
+        }
+    for (int64_t c = whole; c < cols; c++) {
+        float d = w[c] - (float) q[c] * scale;
+        signal[c - whole] += w[c] * w[c];
+        noise[c - whole] += d * d;
+    }
+    sum_lanes(signal, noise, out);
+}
+
+void ph_loss_i8(const float *w, int64_t rows, int64_t cols, const int8_t *q, const float *scale,
+                struct ph_loss *out)
+{
+    *out = (struct ph_loss){ 0 };
+    for (int64_t r = 0; r < rows; r++)
+        row_loss(w + r * cols, q + r * cols, cols, scale[r], out);
+}
+
+void ph_loss_q4(const float *w, int64_t rows, int64_t cols, const uint8_t *q,
+                const float *scale, struct ph_loss *out)
+{
+    int64_t groups = (cols + PH_Q4_GROUP - 1) / PH_Q4_GROUP;
+    *out = (struct ph_loss){ 0 };
+    for (int64_t r = 0; r < rows; r++, w += cols, q += ph_q4_row_bytes(cols), scale += groups)
+        for (int64_t g = 0; g < groups; g++) {
+            int8_t level[PH_Q4_GROUP];
+            int64_t first = g * PH_Q4_GROUP, n = cols - first;
+            if (n > PH_Q4_GROUP) n = PH_Q4_GROUP;
+            for (int64_t i = 0; i < n; i++)
+                level[i] = (int8_t) ((q[(first + i) / 2] >> (i & 1) * 4 & 15) - 8);
+            row_loss(w + first, level, n, scale[g], out);
+        }
+}
+
+static void add_to(double *to, double part)
+{
+    uint64_t *at = (uint64_t *) (void *) to, was = __atomic_load_n(at, __ATOMIC_RELAXED), now;
+    do {
+        double sum;
+        memcpy(&sum, &was, sizeof sum);
+        sum += part;
+        memcpy(&now, &sum, sizeof now);
+    } while (
+        !__atomic_compare_exchange_n(at, &was, now, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
+}
+
+void ph_loss_add(struct ph_loss *to, const struct ph_loss *part)
+{
+    add_to(&to->signal, part->signal);
+    add_to(&to->noise, part->noise);
+}
+
+double ph_loss_db(const struct ph_loss *l)
+{
+    return l->noise > 0 ? 10 * log10(l->signal / l->noise) : 0;
+}

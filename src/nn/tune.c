@@ -13,7 +13,8 @@
 #include "core/cpu.h"
 
 // ------------------------------------------------------------------------------ the file
-// One line an answer: "<kernel>\t<GFLOP/s>\t<layer>\n"; the last one for a layer counts.
+// One line an answer: "<kernel>\t<GFLOP/s>\t<layer>\n"; the last one for a layer counts. 0 GFLOP/s: an
+// estimate that nobody had time to measure.
 static bool file_path(char *path, size_t size)
 {
     const char *own = getenv("PH_KERNELS"), *cache = getenv("XDG_CACHE_HOME");
@@ -54,7 +55,7 @@ static void describe(char *text, size_t size, const struct ph_plan *plan,
 }
 
 static const struct ph_kernel *recall(const char *layer, const struct ph_kernel *const *fit,
-                                      int n)
+                                      int n, bool measured)
 {
     const struct ph_kernel *found = NULL;
     char path[4096], line[1024];
@@ -65,7 +66,7 @@ static const struct ph_kernel *recall(const char *layer, const struct ph_kernel 
         if (!of) continue;
         *speed = '\0';
         of[strcspn(of, "\n")] = '\0';
-        if (strcmp(of + 1, layer) != 0) continue;
+        if (strcmp(of + 1, layer) != 0 || (measured && atof(speed + 1) <= 0)) continue;
         for (int i = 0; i < n; i++)
             if (strcmp(fit[i]->name, line) == 0) found = fit[i];
     }
@@ -73,23 +74,25 @@ static const struct ph_kernel *recall(const char *layer, const struct ph_kernel 
     return found;
 }
 
-// Best effort: what cannot be written is measured again.
-static void remember(const char *layer, const struct ph_kernel *kernel, double speed)
+// False when it cannot be written: then it is measured again.
+static bool remember(const char *layer, const struct ph_kernel *kernel, double speed)
 {
     char path[4096];
-    if (!file_path(path, sizeof path)) return;
+    if (!file_path(path, sizeof path)) return false;
     for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
         *slash = '\0';
         mkdir(path, 0755);
         *slash = '/';
     }
     FILE *file = fopen(path, "ae");
-    if (!file) return;
+    if (!file) return false;
     fprintf(file, "%s\t%.1f\t%s\n", kernel->name, speed, layer);
-    fclose(file);
+    return fclose(file) == 0;
 }
 
 // ------------------------------------------------------------------------------ measuring
+#define LEARN_NS (300 * PH_MS_NS) // of a plan
+
 struct trial {
     struct ph_plan *plan;
     struct ph_step step;
@@ -185,23 +188,42 @@ static int64_t time_kernel(struct trial *t, const struct ph_kernel *kernel)
     return best == INT64_MAX ? 0 : best;
 }
 
+// expected: the one with the best estimate.
 static const struct ph_kernel *measure(struct ph_plan *plan, const struct ph_step *s,
                                        const struct ph_kernel *const *fit, int n,
-                                       const char *layer)
+                                       const struct ph_kernel *expected, const char *layer)
 {
     struct trial t;
     const struct ph_kernel *best = NULL;
-    int64_t least = 0;
+    int64_t least = 0, of_expected = 0;
     bool begun = trial_begin(&t, plan, s);
     for (int i = 0; begun && i < n; i++) {
         int64_t ns = time_kernel(&t, fit[i]);
+        if (fit[i] == expected) of_expected = ns;
         if (!ns || (best && ns >= least)) continue;
         best = fit[i];
         least = ns;
     }
     trial_end(&t);
+    if (of_expected && of_expected < least + least / 10) {
+        best = expected;
+        least = of_expected;
+    }
     if (best) remember(layer, best, s->flops / (double) least);
     return best;
+}
+
+// A layer that was never met: measured while there is time, else remembered as estimated, so that every
+// plan from now on has the same kernel. Not where nothing can be remembered: plans would differ.
+static const struct ph_kernel *learn(struct ph_plan *plan, const struct ph_step *s,
+                                     const struct ph_kernel *const *fit, int n,
+                                     const struct ph_kernel *expected, const char *layer)
+{
+    if (!remember(layer, expected, 0) || plan->learnt_ns > LEARN_NS) return expected;
+    int64_t begin = ph_now_ns();
+    const struct ph_kernel *best = measure(plan, s, fit, n, expected, layer);
+    plan->learnt_ns += ph_now_ns() - begin;
+    return best ? best : expected;
 }
 
 // ------------------------------------------------------------------------------ choosing
@@ -229,7 +251,9 @@ const struct ph_kernel *ph_tune_choose(struct ph_plan *plan, const struct ph_ste
     if (worth < 2 || s->flops <= 0) return best;
     char layer[512];
     describe(layer, sizeof layer, plan, s);
-    const struct ph_kernel *known = recall(layer, fit, worth);
-    if (!known && (plan->flags & PH_PLAN_TUNE)) known = measure(plan, s, fit, worth, layer);
+    bool tune = plan->flags & PH_PLAN_TUNE;
+    const struct ph_kernel *known = recall(layer, fit, worth, tune);
+    if (!known && tune) known = measure(plan, s, fit, worth, best, layer);
+    if (!known && plan->flags & PH_PLAN_LEARN) known = learn(plan, s, fit, worth, best, layer);
     return known ? known : best;
 }

@@ -116,4 +116,16 @@ void ph_quantize_q4(const float *w, int64_t rows, int64_t cols, uint8_t *q, floa
 void ph_dequantize_q4(const uint8_t *q, const float *scale, int64_t rows, int64_t cols,
                       float *w);
 
+// What rounding took: the energy of the weights and that of the differences.
+struct ph_loss {
+    double signal, noise;
+};
+void ph_loss_i8(const float *w, int64_t rows, int64_t cols, const int8_t *q, const float *scale,
+                struct ph_loss *out);
+void ph_loss_q4(const float *w, int64_t rows, int64_t cols, const uint8_t *q,
+                const float *scale, struct ph_loss *out);
+// to += part; several threads may at once.
+void ph_loss_add(struct ph_loss *to, const struct ph_loss *part);
+double ph_loss_db(const struct ph_loss *l); // signal over noise; 0 when nothing was taken
+
 #endif

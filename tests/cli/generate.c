@@ -90,6 +90,39 @@ TEST(what_was_measured_is_kept_where_it_was_told_also_beside_the_pictures)
     CHECK_HAS(lines, "conv ");
 }
 
+// Without being asked, too; and what is known is not measured again, nor another choice made.
+TEST(what_the_first_start_learnt_of_kernels_the_second_reads)
+{
+    setenv("PH_KERNELS", "own/kernels.txt", 1);
+    CHECK_STATUS(GENERATE("-o", "a.png", "-q", "--size", "64x64"), 0);
+    if (access("own/kernels.txt", R_OK)) TEST_SKIP("no layer has two kernels here");
+    char *first = strdup(read_text("own/kernels.txt"));
+    CHECK(first && strstr(first, "conv "));
+    CHECK_STATUS(GENERATE("-o", "b.png", "-q", "--size", "64x64"), 0);
+    CHECK_STR(read_text("own/kernels.txt"), first);
+    free(first);
+    CHECK(same_files("a.png", "b.png"));
+}
+
+// Gates of rounded weights are said when they are loaded.
+TEST(rounding_to_bytes_says_what_the_weights_keep)
+{
+    const struct output *o = GENERATE("-o", "fox.png", "--precision", "int8", "--json");
+    CHECK_STATUS(o, 0);
+    if (!strstr(o->err, "the weights keep ")) {
+        CHECK(!strstr(o->out, "weightsDb")); // a processor without int8 products
+        TEST_SKIP("no layer is rounded here");
+    }
+    CHECK_HAS(o->err, "dB (gate 35), least in ");
+    const struct ph_json *v = parse_json(o->out);
+    CHECK_NUM(ph_json_double(ph_json_get(v, "weightsDb"), 0), >, 35);
+    CHECK_NUM(ph_json_double(ph_json_get(v, "weightsDb"), 0), <, 50);
+    CHECK_NUM(ph_json_double(ph_json_get(v, "weightsGateDb"), 0), ==, 35);
+    o = GENERATE("-o", "whole.png", "--precision", "f32", "--json");
+    CHECK(!strstr(o->err, "weights keep"));
+    CHECK(!strstr(o->out, "weightsDb"));
+}
+
 TEST(what_cannot_be_is_said_before_the_work)
 {
     static const struct {
@@ -101,6 +134,8 @@ TEST(what_cannot_be_is_said_before_the_work)
         { "--sampler", "heun", "dpmpp_2m", 2 },
         { "--precision", "f64", "bf16", 2 },
         { "--strength", "2", "from 0 to 1", 2 },
+        { "--strength", "0.3", "--from names it", 2 },
+        { "--style", "ink:much", "a number, the scale, as in ink:0.8", 2 },
         { "--steps", "99", "1 to 32", 2 },
         { "--from", "none.png", "none.png", 3 },
         { "--style", "none", "none", 3 },

@@ -445,3 +445,44 @@ TEST(memory_keeps_a_still_picture_and_holds_back_a_changing_one)
     ph_diffuser_close(&with);
     ph_diffuser_close(&without);
 }
+
+// ------------------------------------------------------------------------------ memory
+static int64_t packed_on(const char *device)
+{
+    struct ph_plan_stats stats;
+    struct ph_fault fault = { 0 };
+    struct ph_plan_params params = { 0 };
+    struct ph_plan *plan;
+    struct ph_prog *p;
+    CHECK_INT(ph_device_open(device, &params.device, &fault), ==, PH_OK);
+    CHECK_INT(ph_prog_create(&p), ==, PH_OK);
+    ph_val x = ph_input(p, "x", PH_EACH, PH_F32, 1, (const int64_t[]){ 4 });
+    ph_output(p, "y", ph_affine(p, x, 2, 0));
+    CHECK_INT(ph_plan_create(p, &params, &plan, &fault), ==, PH_OK);
+    ph_plan_stats(plan, &stats);
+    ph_plan_destroy(&plan);
+    ph_prog_free(&p);
+    ph_device_unref(&params.device);
+    return stats.packed_bytes;
+}
+
+// What two rooms of a model do: a diffuser each.
+TEST_LIMIT(two_diffusers_of_a_model_hold_its_weights_once_and_the_last_frees_them, 240)
+{
+    struct ph_diffuser_settings s = settings(64, 64, "a fox");
+    struct ph_device *held;
+    CHECK_INT(ph_device_open(NULL, &held, NULL), ==, PH_OK); // stays when both are gone
+    CHECK_INT(packed_on(NULL), ==, 0);
+    struct ph_diffuser *a = open_tiny("f32");
+    set(a, &s);
+    int64_t one = packed_on(NULL);
+    CHECK_INT(one, >, 1000000);
+    struct ph_diffuser *b = open_tiny("f32");
+    set(b, &s);
+    CHECK_INT(packed_on(NULL), ==, one);
+    ph_diffuser_close(&a);
+    CHECK_INT(packed_on(NULL), ==, one);
+    ph_diffuser_close(&b);
+    CHECK_INT(packed_on(NULL), ==, 0);
+    ph_device_unref(&held);
+}

@@ -178,3 +178,40 @@ TEST(every_variant_quantises_to_the_same_bytes)
     if (ph_cpu_flags() & PH_CPU_AVX512) check_ops(&ph_quant_rows_avx512);
 #endif
 }
+
+TEST(what_rounding_took_is_the_distance_to_what_is_read_back)
+{
+    enum { R = 3, C = 200 };
+    static float v[R * C], again[R * C];
+    static uint8_t nibbles[R * (C + 1) / 2];
+    int8_t q[R * C];
+    float scale[R * ((C + PH_Q4_GROUP - 1) / PH_Q4_GROUP)];
+    struct ph_loss loss, both = { 0 };
+    double signal = 0, noise[2] = { 0 };
+    ph_rng_normal(4, 0, 0, R * C, v);
+    ph_quantize_i8(v, R, C, q, scale);
+    ph_loss_i8(v, R, C, q, scale, &loss);
+    for (int i = 0; i < R * C; i++) {
+        double d = (double) v[i] - (double) q[i] * (double) scale[i / C];
+        signal += (double) v[i] * (double) v[i];
+        noise[0] += d * d;
+    }
+    CHECK_NUM(fabs(loss.signal / signal - 1), <, 1e-5);
+    CHECK_NUM(fabs(loss.noise / noise[0] - 1), <, 1e-3);
+    CHECK_NUM(ph_loss_db(&loss), >, 38);
+    ph_quantize_q4(v, R, C, nibbles, scale);
+    ph_loss_q4(v, R, C, nibbles, scale, &loss);
+    ph_dequantize_q4(nibbles, scale, R, C, again);
+    for (int i = 0; i < R * C; i++)
+        noise[1] += ((double) v[i] - (double) again[i]) * ((double) v[i] - (double) again[i]);
+    CHECK_NUM(fabs(loss.noise / noise[1] - 1), <, 1e-3);
+    CHECK_NUM(fabs(ph_loss_db(&loss) - 22), <, 3);
+    ph_loss_add(&both, &loss);
+    ph_loss_add(&both, &loss);
+    CHECK_NUM(both.noise, ==, 2 * loss.noise);
+    // One outlier takes the bits of its row from all others.
+    v[7] = 100;
+    ph_quantize_i8(v, 1, C, q, scale);
+    ph_loss_i8(v + 8, 1, C - 8, q + 8, scale, &loss);
+    CHECK_NUM(ph_loss_db(&loss), <, 16);
+}

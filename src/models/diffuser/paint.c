@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Painting: what landed is put on the easel, then picture after picture without an allocation.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -588,4 +589,31 @@ void ph_diffuser_usage(struct ph_diffuser *d, struct ph_diffuser_use *use)
         use->flops += stats.flops;
         if (stats.arena_bytes > use->arena_bytes) use->arena_bytes = stats.arena_bytes;
     }
+}
+
+static void join(struct ph_diffuser_quality *q, const struct ph_part *part)
+{
+    struct ph_plan_stats stats = { 0 };
+    if (part) ph_plan_stats(part->plan, &stats);
+    if (!stats.worst) return;
+    if (!*q->worst || stats.weights_db < q->weights_db) q->weights_db = stats.weights_db;
+    if (*q->worst && stats.worst_db >= q->worst_db) return;
+    q->worst_db = stats.worst_db;
+    snprintf(q->worst, sizeof q->worst, "%s", stats.worst);
+}
+
+void ph_diffuser_rounding(struct ph_diffuser *d, struct ph_diffuser_quality *out)
+{
+    *out = (struct ph_diffuser_quality){ 0 };
+    pthread_mutex_lock(&d->lock);
+    struct ph_made *made = d->ready ? d->ready : d->now;
+    if (made) ph_made_ref(made);
+    pthread_mutex_unlock(&d->lock);
+    if (!made) return;
+    join(out, made->model);
+    join(out, made->encode);
+    join(out, made->decode);
+    if (*out->worst)
+        out->gate_db = ph_precision_gate_db(ph_precision_resolve(d->maker.precision));
+    ph_made_unref(&made);
 }

@@ -127,6 +127,7 @@ struct packing {
     int8_t *bytes;
     float *scale;
     int64_t first, count, failed;
+    struct ph_loss loss;
 };
 
 // Whole blocks of outputs, as many as make the step; blocks of 48 there are too.
@@ -153,8 +154,12 @@ static void quantize_rows(void *arg, long first, long last)
     struct packing *p = arg;
     int64_t window = p->shape->window, at = p->first + first;
     read_rows(arg, first, last);
+    struct ph_loss loss;
     ph_quantize_i8(p->rows + first * window, last - first, window, p->bytes + at * window,
                    p->scale + at);
+    ph_loss_i8(p->rows + first * window, last - first, window, p->bytes + at * window,
+               p->scale + at, &loss);
+    ph_loss_add(&p->loss, &loss);
 }
 
 // The weights of `outputs` outputs as the file has them.
@@ -253,7 +258,7 @@ static ph_err pack_nibbles(struct packing *p, void *data, struct ph_fault *fault
     float *in = calloc(1, dnnl_memory_desc_get_size(&want));
     if (!in) return PH_ENOMEM;
     ph_err ret = pack_floats(p, &want, in, fault);
-    if (ret >= 0) ph_panels_pack(&panels, in, data);
+    if (ret >= 0) ph_panels_pack(&panels, in, data, &p->loss);
     free(in);
     return ret;
 }
@@ -307,8 +312,10 @@ static ph_err pack_weights(struct ph_device *device, const struct ph_step *step,
     if (l->kind == PH_PRECISION_I8)
         size = (size + 63) / 64 * 64 + (size_t) s->outputs * sizeof(float);
     struct packing p = { .shape = s, .layer = l, .step = step };
-    return ph_pack_get(device, step, step->weight, how, size, make_pack, &p, &l->weight_pack,
-                       fault);
+    ph_err ret = ph_pack_get(device, step, step->weight, how, size, make_pack, &p,
+                             &l->weight_pack, fault);
+    if (ret >= 0 && p.loss.signal > 0) ph_pack_lost(device, l->weight_pack, &p.loss);
+    return ret;
 }
 
 // ------------------------------------------------------------------------------ primitives
@@ -552,6 +559,7 @@ static ph_err prepare(struct ph_device *device, struct ph_step *step,
     if (kind == PH_PRECISION_Q4 && !panels_of(&l->weight_desc, &panels))
         l->kind = PH_PRECISION_BF16;
     PH_TRY(pack_weights(device, step, &s, l, fault));
+    step->loss = l->weight_pack->loss;
     if (step->bias) PH_TRY(ph_pack_f32(device, step, step->bias, &l->bias_pack, fault));
     if (kind == PH_PRECISION_I8) {
         const struct ph_pack *w = l->weight_pack;

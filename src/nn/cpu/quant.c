@@ -134,6 +134,7 @@ struct panels {
     uint8_t *q;
     float *scale;
     uint16_t *out;
+    struct ph_loss *loss;
 };
 
 static struct panels panels_of(const struct ph_panels *p, void *pack)
@@ -147,13 +148,18 @@ size_t ph_panels_size(const struct ph_panels *p)
     return (size_t) (p->blocks * p->width * (p->group / 2 + (int64_t) sizeof(float)));
 }
 
-static void pack_panel(const struct ph_panels *p, const float *in, uint8_t *q, float *scale)
+static void pack_panel(const struct ph_panels *p, const float *in, uint8_t *q, float *scale,
+                       struct ph_loss *loss)
 {
+    struct ph_loss one;
     float row[PH_Q4_GROUP];
     uint8_t nibbles[PH_Q4_GROUP / 2];
     for (int64_t o = 0; o < p->width; o++) {
         for (int64_t i = 0; i < p->group; i++) row[i] = in[(i / 2 * p->width + o) * 2 + i % 2];
         ph_quantize_q4(row, 1, p->group, nibbles, scale + o);
+        ph_loss_q4(row, 1, p->group, nibbles, scale + o, &one);
+        loss->signal += one.signal;
+        loss->noise += one.noise;
         for (int64_t i = 0; i < p->group / 2; i++) q[i * p->width + o] = nibbles[i];
     }
 }
@@ -162,8 +168,11 @@ static void pack_panels(void *arg, long first, long last)
 {
     const struct panels *n = arg;
     int64_t size = n->p.group * n->p.width;
+    struct ph_loss loss = { 0 };
     for (long b = first; b < last; b++)
-        pack_panel(&n->p, n->in + b * size, n->q + b * size / 2, n->scale + b * n->p.width);
+        pack_panel(&n->p, n->in + b * size, n->q + b * size / 2, n->scale + b * n->p.width,
+                   &loss);
+    ph_loss_add(n->loss, &loss);
 }
 
 static void widen_panels(void *arg, long first, long last)
@@ -175,10 +184,12 @@ static void widen_panels(void *arg, long first, long last)
                               (int) n->p.group / 2, (int) n->p.width);
 }
 
-void ph_panels_pack(const struct ph_panels *p, const float *in, void *pack)
+void ph_panels_pack(const struct ph_panels *p, const float *in, void *pack,
+                    struct ph_loss *loss)
 {
     struct panels n = panels_of(p, pack);
     n.in = in;
+    n.loss = loss;
     ph_parallel_range(p->blocks, 16, pack_panels, &n);
 }
 

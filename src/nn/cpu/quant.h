@@ -4,7 +4,7 @@
 #ifndef PH_NN_CPU_QUANT_H
 #define PH_NN_CPU_QUANT_H
 
-#include <phosphene/tensor.h>
+#include "nn/weights.h"
 
 struct ph_quant_ops {
     // Largest magnitude; NaN counts as nothing.
@@ -38,7 +38,8 @@ struct ph_panels {
     int64_t blocks, group, width; // group even, <= PH_Q4_GROUP; width a multiple of 16
 };
 size_t ph_panels_size(const struct ph_panels *p); // of a pack
-void ph_panels_pack(const struct ph_panels *p, const float *in, void *pack);
+void ph_panels_pack(const struct ph_panels *p, const float *in, void *pack,
+                    struct ph_loss *loss); // is added to
 void ph_panels_widen(const struct ph_panels *p, const void *pack, uint16_t *out);
 
 #endif

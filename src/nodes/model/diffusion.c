@@ -58,6 +58,8 @@ static ph_err diffusion_open(struct ph_node *n, struct ph_fault *fault)
     if (*p->device) params.device = p->device;
     PH_TRY(ph_diffuser_open(&params, &p->diffuser, fault));
     name_things(p, model);
+    p->quality = (struct ph_diffuser_quality){ 0 };
+    p->quality_told = false;
     ph_node_set_fps(n, (double) p->fps);
     ph_info(ph_node_log(n), ph_node_name(n), "%s", ph_diffuser_describe(p->diffuser));
 fail:
@@ -205,10 +207,33 @@ static void report(struct ph_node *n, const struct work *w)
                                  .model_ns = w->painted.model_ns,
                                  .decode_ns = w->painted.decode_ns,
                                  .skipped = p->skipped,
-                                 .landed = w->painted.landed };
+                                 .landed = w->painted.landed,
+                                 .weights_db = p->quality.weights_db,
+                                 .weights_gate_db = p->quality.gate_db };
     memcpy(r.model, p->name, sizeof r.model);
     memcpy(r.backend, p->backend, sizeof r.backend);
     ph_node_report(n, w->out, &r);
+}
+
+// Once, when the weights are there.
+static void tell_quality(struct ph_node *n)
+{
+    struct diffusion *p = ph_priv(n);
+    struct ph_diffuser_quality *q = &p->quality;
+    if (p->quality_told) return;
+    p->quality_told = true;
+    ph_diffuser_rounding(p->diffuser, q);
+    if (!q->gate_db) return;
+    const char *precision = precisions[p->precision];
+    if (q->weights_db < q->gate_db)
+        ph_warn(ph_node_log(n), ph_node_name(n),
+                "in %s the weights keep %.1f dB of the gate's %.0f, least in %s (%.1f dB): "
+                "pictures suffer, precision=bf16 would not",
+                precision, q->weights_db, q->gate_db, q->worst, q->worst_db);
+    else
+        ph_info(ph_node_log(n), ph_node_name(n),
+                "%s: the weights keep %.1f dB (gate %.0f), least in %s: %.1f dB", precision,
+                q->weights_db, q->gate_db, q->worst, q->worst_db);
 }
 
 static ph_err paint(struct ph_node *n, struct work *w)
@@ -225,6 +250,7 @@ static ph_err paint(struct ph_node *n, struct work *w)
     do PH_TRY(paint_once(n, w));
     while (ret == PH_MORE);
     ph_diffusion_landed(n, &w->painted);
+    tell_quality(n);
     report(n, w);
     PH_TRY(fade(p, w->out));
     ph_frame_unref(&p->newest);

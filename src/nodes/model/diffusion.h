@@ -53,6 +53,8 @@ struct diffusion {
 
     struct ph_diffuser *diffuser;
     char name[64], backend[64]; // for reports
+    struct ph_diffuser_quality quality;
+    bool quality_told;
 
     struct diffusion_wish *first, **last; // on their way, oldest first
     uint64_t wished;                      // wishes so far
