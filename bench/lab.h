@@ -53,5 +53,7 @@ double bench_peak(struct ph_device *d, bool bf16);
 void bench_depth(struct bench_lab *lab);
 // What comes with the program, of the group models.
 void bench_spark(struct bench *b);
+// What precisions cost in quality at true widths, of the group models.
+void bench_quality(struct bench_lab *lab);
 
 #endif

@@ -336,5 +336,6 @@ void bench_models(struct bench *b)
         for (int p = 0; p < 3 && !bench_stopped(b); p++) bench_figure(&lab, f, precisions[p]);
     bench_depth(&lab);
     bench_spark(b);
+    bench_quality(&lab);
     bench_lab_close(&lab);
 }

@@ -4,6 +4,7 @@
 #include "doctor.h"
 
 #include "config.h"
+#include "core/share.h"
 #include "core/tree.h"
 #include "models/gate.h"
 #include "models/shelf.h"
@@ -12,6 +13,17 @@ static const char *why_auto(enum ph_precision precision)
 {
     return precision == PH_PRECISION_BF16 ? "the processor multiplies bf16"
                                           : "the processor has no bf16";
+}
+
+// The model that comes with the program, which is trained; without it there are made-up ones alone.
+static void probe_trained(struct doctor *d, struct ph_gate gates[PH_GATES])
+{
+    char path[PH_SHARE_PATH_MAX];
+    struct ph_fault fault = { 0 };
+    if (ph_share_find("models/spark", path, NULL) < 0) return;
+    if (ph_gate_trained(path, NULL, gates, PH_GATES, &fault) < 0)
+        doctor_add(d, "models", "quality", DOCTOR_MISSING, NULL, "not measured: %s",
+                   fault.message);
 }
 
 static void probe_gates(struct doctor *d, struct ph_device *device)
@@ -24,14 +36,17 @@ static void probe_gates(struct doctor *d, struct ph_device *device)
                    fault.message);
         return;
     }
+    probe_trained(d, gates);
     for (int i = 0; i < PH_GATES; i++) {
-        char depth[48] = "";
+        char depth[48] = "", trained[48] = "";
+        if (gates[i].trained_db > 0)
+            snprintf(trained, sizeof trained, ", of a trained model %.0f", gates[i].trained_db);
         if (gates[i].depth_gate_db > 0)
             snprintf(depth, sizeof depth, ", depth %.0f dB (%.0f)", gates[i].depth_db,
                      gates[i].depth_gate_db);
         doctor_add(d, "models", ph_precision_name(gates[i].precision),
                    gates[i].passed ? DOCTOR_OK : DOCTOR_MISSING, NULL,
-                   "PSNR %.0f dB against f32 (gate %.0f)%s%s", gates[i].psnr_db,
+                   "PSNR %.0f dB against f32%s (gate %.0f)%s%s", gates[i].psnr_db, trained,
                    gates[i].gate_db, depth,
                    gates[i].passed ? "" : ": choose another precision");
     }

@@ -2,8 +2,7 @@
 #include "models/gate.h"
 
 #include "core/tree.h"
-#include "models/model.h"
-#include "nn/rng.h"
+#include "models/gate_paint.h"
 
 #include <errno.h>
 #include <math.h>
@@ -13,10 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIDE     64 // pixels
-#define CHANNELS 4  // of a latent
-#define TEXT     64
-#define TOKENS   16
+#define SIDE   64 // pixels
+#define STEPS  4
+#define TOKENS 16
 
 // A TAESD and a UNet of SD-Turbo's kind, thin and short; its inner level is wide enough for int8
 // convolutions.
@@ -48,13 +46,8 @@ struct gating {
     struct ph_device *device;
     struct ph_module *autoencoder, *unet, *depth;
     void *tree; // of all below
-    float *image, *text, *timestep, *view;
+    float *view;
     struct ph_fault *fault;
-};
-
-// What one precision gives.
-struct given {
-    float *latent, *prediction, *painted, *picture, *depth;
 };
 
 // ------------------------------------------------------------------------------ models
@@ -103,13 +96,6 @@ static ph_err make_models(struct gating *g)
 }
 
 // ------------------------------------------------------------------------------ inputs
-static float *noise(void *tree, uint64_t stream, int64_t n)
-{
-    float *x = ph_new(tree, float, (size_t) n);
-    if (x) ph_rng_normal(1, stream, 0, n, x);
-    return x;
-}
-
 // Soft shapes and edges, in [-1, 1].
 static float *draw_image(void *tree, int side)
 {
@@ -126,126 +112,61 @@ static float *draw_image(void *tree, int side)
 static bool make_inputs(struct gating *g)
 {
     g->tree = ph_tree_alloc(NULL, 1);
-    if (!g->tree) return false;
-    g->image = draw_image(g->tree, SIDE);
-    g->view = draw_image(g->tree, DEPTH_SIDE);
-    g->text = noise(g->tree, 2, TOKENS * TEXT);
-    g->timestep = ph_new(g->tree, float, 1);
-    if (g->timestep) *g->timestep = 499;
-    return g->image && g->view && g->text && g->timestep;
+    g->view = g->tree ? draw_image(g->tree, DEPTH_SIDE) : NULL;
+    return g->view;
 }
 
 // ------------------------------------------------------------------------------ runs
-struct port {
-    const char *name;
-    float *data;
-    int64_t count;
-};
-
-static struct ph_tensor floats(const struct port *port)
+static ph_err run_depth(struct gating *g, enum ph_precision precision, float **out)
 {
-    return (struct ph_tensor){
-        .dtype = PH_F32, .rank = 1, .dim = { port->count }, .data = port->data
-    };
-}
-
-// Inputs end with a NULL name.
-static ph_err run_part(struct gating *g, enum ph_precision precision, const struct ph_module *m,
-                       int part, const struct port *in, struct port out)
-{
-    int side = m == g->depth ? DEPTH_SIDE : SIDE;
-    const struct ph_module_size size = { .height = side, .width = side, .tokens = TOKENS };
+    const int64_t pixels = DEPTH_SIDE * DEPTH_SIDE;
+    const struct ph_module_size size = { .height = DEPTH_SIDE, .width = DEPTH_SIDE };
+    struct ph_tensor in = { .dtype = PH_F32,
+                            .rank = 1,
+                            .dim = { 3 * pixels },
+                            .data = g->view },
+                     t = { .dtype = PH_F32, .rank = 1, .dim = { pixels } };
     struct ph_plan_params params = { g->device, precision, 0 };
     struct ph_plan *plan = NULL;
     struct ph_prog *p = NULL;
-    struct ph_tensor t;
     ph_err ret;
+    t.data = *out = ph_new(g->tree, float, pixels);
+    if (!*out) return PH_ENOMEM;
     PH_TRY(ph_prog_create(&p));
-    ph_module_record(p, m, part, &size, NULL);
+    ph_module_record(p, g->depth, 0, &size, NULL);
     PH_TRY(ph_plan_create(p, &params, &plan, g->fault));
-    for (; in->name; in++) {
-        t = floats(in);
-        PH_TRY(ph_plan_write(plan, in->name, &t));
-    }
+    PH_TRY(ph_plan_write(plan, "picture", &in));
     PH_TRY(ph_plan_run(plan));
-    t = floats(&out);
-    PH_TRY(ph_plan_read(plan, out.name, &t));
+    PH_TRY(ph_plan_read(plan, "depth", &t));
 fail:
     ph_plan_destroy(&plan);
     ph_prog_free(&p);
     return ret;
 }
 
-static ph_err run_depth(struct gating *g, enum ph_precision precision, struct given *out)
+static ph_err measure(struct gating *g, struct ph_gate gates[PH_GATES])
 {
-    const int64_t pixels = DEPTH_SIDE * DEPTH_SIDE;
-    const struct port in[] = { { "picture", g->view, 3 * pixels }, { 0 } };
-    out->depth = ph_new(g->tree, float, pixels);
-    if (!out->depth) return PH_ENOMEM;
-    return run_part(g, precision, g->depth, 0, in,
-                    (struct port){ "depth", out->depth, pixels });
-}
-
-static ph_err run_all(struct gating *g, enum ph_precision precision, struct given *out)
-{
-    const int64_t pixels = 3 * SIDE * SIDE, latents = CHANNELS * SIDE * SIDE / 64;
-    out->latent = ph_new(g->tree, float, latents);
-    out->picture = ph_new(g->tree, float, pixels);
-    out->prediction = ph_new(g->tree, float, latents);
-    out->painted = ph_new(g->tree, float, latents);
-    if (!out->latent || !out->picture || !out->prediction || !out->painted) return PH_ENOMEM;
-    const struct port encode[] = { { "image", g->image, pixels }, { 0 } };
-    const struct port decode[] = { { "latent", out->painted, latents }, { 0 } };
-    const struct port predict[] = { { "sample", out->latent, latents },
-                                    { "timestep", g->timestep, 1 },
-                                    { "text", g->text, TOKENS * TEXT },
-                                    { 0 } };
+    const struct ph_gate_models models = {
+        .unet = g->unet, .vae = g->autoencoder, .side = SIDE, .steps = STEPS, .tokens = TOKENS
+    };
+    enum ph_precision precision[PH_GATES];
+    struct ph_gate_figures figure[PH_GATES];
+    float *want, *got;
     ph_err ret;
-    PH_TRY(run_part(g, precision, g->autoencoder, 0, encode,
-                    (struct port){ "latent", out->latent, latents }));
-    PH_TRY(run_part(g, precision, g->unet, 0, predict,
-                    (struct port){ "prediction", out->prediction, latents }));
-    for (int64_t i = 0; i < latents; i++)
-        out->painted[i] = 0.5f * (out->latent[i] + out->prediction[i]);
-    PH_TRY(run_part(g, precision, g->autoencoder, 1, decode,
-                    (struct port){ "image", out->picture, pixels }));
-    PH_TRY(run_depth(g, precision, out));
+    for (int i = 0; i < PH_GATES; i++) precision[i] = gates[i].precision;
+    PH_TRY(ph_gate_paint(g->device, &models, precision, PH_GATES, figure, g->fault));
+    PH_TRY(run_depth(g, PH_PRECISION_F32, &want));
+    for (int i = 0; i < PH_GATES; i++) {
+        struct ph_gate *gate = &gates[i];
+        PH_TRY(run_depth(g, gate->precision, &got));
+        gate->psnr_db = figure[i].psnr_db;
+        gate->rel_l2 = pow(10, -figure[i].model_db / 20);
+        gate->depth_db = ph_gate_psnr(want, got, DEPTH_SIDE * DEPTH_SIDE);
+        // Not when one is no number.
+        gate->passed = gate->psnr_db >= gate->gate_db && gate->depth_db >= gate->depth_gate_db;
+    }
 fail:
     return ret;
-}
-
-// ------------------------------------------------------------------------------ verdicts
-static double sum_of_squares(const float *a, const float *b, int64_t n)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++) {
-        double d = (double) a[i] - (b ? (double) b[i] : 0);
-        sum += d * d;
-    }
-    return sum;
-}
-
-// The peak is the range of what f32 gives: a random model's picture has no range of its own.
-static double psnr(const float *want, const float *got, int64_t n)
-{
-    float low = want[0], high = want[0];
-    for (int64_t i = 1; i < n; i++) {
-        low = fminf(low, want[i]);
-        high = fmaxf(high, want[i]);
-    }
-    double range = (double) high - (double) low;
-    return 10 * log10(range * range * (double) n / (sum_of_squares(want, got, n) + 1e-30));
-}
-
-static void judge(struct ph_gate *gate, const struct given *want, const struct given *got)
-{
-    const int64_t latents = CHANNELS * SIDE * SIDE / 64;
-    gate->psnr_db = psnr(want->picture, got->picture, 3 * SIDE * SIDE);
-    gate->rel_l2 = sqrt(sum_of_squares(want->prediction, got->prediction, latents) /
-                        (sum_of_squares(want->prediction, NULL, latents) + 1e-30));
-    gate->depth_db = psnr(want->depth, got->depth, DEPTH_SIDE * DEPTH_SIDE);
-    // Not when one is no number.
-    gate->passed = gate->psnr_db >= gate->gate_db && gate->depth_db >= gate->depth_gate_db;
 }
 
 ph_err ph_gates_run(struct ph_device *device, struct ph_gate gates[PH_GATES],
@@ -262,17 +183,12 @@ ph_err ph_gates_run(struct ph_device *device, struct ph_gate gates[PH_GATES],
     };
     struct ph_fault own;
     struct gating g = { .device = device, .fault = fault ? fault : &own };
-    struct given want, got;
     ph_err ret;
     memcpy(gates, all, sizeof all);
     g.fault->code = PH_OK;
     PH_TRY(make_models(&g));
     PH_TRY(make_inputs(&g) ? PH_OK : PH_ENOMEM);
-    PH_TRY(run_all(&g, PH_PRECISION_F32, &want));
-    for (int i = 0; i < PH_GATES; i++) {
-        PH_TRY(run_all(&g, gates[i].precision, &got));
-        judge(&gates[i], &want, &got);
-    }
+    PH_TRY(measure(&g, gates));
 fail:
     if (ret < 0 && !g.fault->code) ph_fail(g.fault, ret, "", "%s", ph_strerror(ret));
     ph_module_close(&g.autoencoder);

@@ -52,3 +52,23 @@ TEST(nothing_is_left_of_the_models_that_were_made)
     CHECK_HAS(fault.message, "/none");
     ph_device_unref(&d);
 }
+
+TEST(the_model_that_comes_along_passes_them_with_what_it_learnt)
+{
+    char path[1024];
+    struct ph_fault fault = { 0 };
+    struct ph_gate gates[] = { { .precision = PH_PRECISION_BF16, .gate_db = PH_GATE_BF16_DB },
+                               { .precision = PH_PRECISION_I8, .gate_db = PH_GATE_INT8_DB },
+                               { .precision = PH_PRECISION_Q4, .gate_db = PH_GATE_Q4_DB },
+                               { .precision = PH_PRECISION_Q4, .gate_db = 90 } };
+    for (int i = 0; i < 4; i++) gates[i].passed = true;
+    snprintf(path, sizeof path, "%s/../../share/models/spark", getenv("PH_TEST_DATA"));
+    if (access(path, R_OK)) TEST_SKIP("no %s", path);
+    if (ph_gate_trained(path, NULL, gates, 4, &fault) < 0) TEST_FAIL("%s", fault.message);
+    for (int i = 0; i < 3; i++) {
+        printf("# %s: %.1f dB\n", ph_precision_name(gates[i].precision), gates[i].trained_db);
+        CHECK(gates[i].passed);
+        CHECK_NUM(gates[i].trained_db, >=, gates[i].gate_db);
+    }
+    if (gates[2].trained_db < 90) CHECK(!gates[3].passed); // where 4 bits are used at all
+}
