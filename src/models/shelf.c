@@ -81,6 +81,9 @@ static void describe_shelves(char *out, size_t size)
         n += (size_t) snprintf(out + n, size - n, "%s%s", i ? " and " : "", path);
 }
 
+// The one config that has another name; its files say nothing of a class.
+#define TAEF2 "taef2_config.json"
+
 // --- a model
 
 static bool marks(const char *folder, const char *file)
@@ -254,6 +257,13 @@ static char *class_in(void *tree, const char *folder, const char *file)
     return copy;
 }
 
+static char *class_of(void *tree, const char *path, bool pipeline)
+{
+    if (pipeline) return class_in(tree, path, "model_index.json");
+    if (marks(path, "config.json")) return class_in(tree, path, "config.json");
+    return ph_tree_text(tree, "TAEF2", 5);
+}
+
 struct listing {
     void *tree;
     struct ph_shelved *list;
@@ -270,8 +280,7 @@ static void add(struct listing *l, const char *name, const char *path, bool pipe
                             .bundled = l->bundled,
                             .name = ph_tree_text(l->tree, name, strlen(name)),
                             .path = ph_tree_text(l->tree, path, strlen(path)),
-                            .class = class_in(l->tree, path,
-                                              pipeline ? "model_index.json" : "config.json"),
+                            .class = class_of(l->tree, path, pipeline),
                             .bytes = bytes_below(path, 0) };
     bool ok = m.name && m.path && m.class && ph_append(l->tree, l->list, l->count, m);
     l->failed = l->failed || !ok;
@@ -286,7 +295,7 @@ static void look(struct listing *l, const char *folder, const char *prefix, int 
         if (snprintf(name, sizeof name, "%s%s", prefix, e->d_name) >= (int) sizeof name - 1)
             continue;
         bool pipeline = marks(path, "model_index.json");
-        if (pipeline || marks(path, "config.json")) {
+        if (pipeline || marks(path, "config.json") || marks(path, TAEF2)) {
             add(l, name, path, pipeline);
         } else if (depth == 0) {
             strcat(name, "/");
