@@ -6,6 +6,7 @@
 
 #include "core/buf.h"
 #include "core/share.h"
+#include "models/shelf.h"
 
 #include <phosphene/room.h>
 
@@ -261,6 +262,17 @@ static const char *default_preset(const struct cli_args *args)
                                                                                : "demo";
 }
 
+// Points in space need no model: the scene knows its own depth.
+static const char *without_a_model(const struct cli_args *args, const char *preset)
+{
+    char path[PH_SHELF_PATH_MAX];
+    if (strcmp(preset, "cloud") || cli_given(args, "model")) return preset;
+    if (ph_shelf_find_depth("", path, NULL) == PH_OK) return preset;
+    if (!cli_flag(args, "quiet"))
+        cli_error("no depth model is here: cloud-true shows the scene's own depth");
+    return "cloud-true";
+}
+
 // `serve clip.mp4` is `serve --input clip.mp4`
 static int run_serve(struct cli_args *args)
 {
@@ -277,7 +289,8 @@ static int run_serve(struct cli_args *args)
         return CLI_USAGE;
     }
     cli_catch_signals();
-    return serve_word(args, word ? word : preset ? preset : default_preset(args));
+    if (!word) word = preset ? preset : default_preset(args);
+    return serve_word(args, without_a_model(args, word));
 }
 
 // clang-format off

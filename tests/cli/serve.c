@@ -159,6 +159,17 @@ TEST_LIMIT(model_is_what_paints_whatever_the_graph_says, 300)
     CHECK_HAS(o->err, "no node diffusion");
 }
 
+TEST(points_in_space_need_no_model)
+{
+    setenv("PH_MODELS", "/nonexistent", 1); // and the bundled one is not there either
+    struct server s = SERVE("--preset", "cloud");
+    CHECK_HAS(http_get(s.port, "/api/v1/rooms"), "\"cloud-true\"");
+    const struct output *o;
+    stop_child(&s.child, SIGTERM, &o);
+    CHECK_STATUS(o, 0);
+    CHECK_HAS(o->err, "no depth model is here");
+}
+
 TEST(input_takes_the_place_of_the_source)
 {
     struct server s = SERVE(GRAPH, "--input", "pattern kind=noise size=64x64");
