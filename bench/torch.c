@@ -37,7 +37,7 @@ const char *bench_torch(void)
     return *name ? name : NULL;
 }
 
-// The script and the config hold no single quote.
+// The script and the config hold no single quote. The peer waits as it would by itself.
 double bench_torch_ms(struct bench *b, enum bench_model model, int part, int side,
                       enum ph_precision precision, int threads)
 {
@@ -49,7 +49,8 @@ double bench_torch_ms(struct bench *b, enum bench_model model, int part, int sid
     if (!command) return 0;
     setenv("PH_BENCH_SCRIPT", bench_torch_script, 1);
     snprintf(command, SIZE,
-             "timeout %d '%s' -c \"$PH_BENCH_SCRIPT\" '%s' %d %d %d %d %d %s 2>/dev/null",
+             "env -u OMP_WAIT_POLICY timeout %d '%s' -c \"$PH_BENCH_SCRIPT\" '%s' %d %d %d %d "
+             "%d %s 2>/dev/null",
              gpu ? 240 : 90, python, bench_model_configs[model].json, part, side,
              precision == PH_PRECISION_BF16, (int) bench_seconds(b, gpu ? 3 : 10), threads,
              gpu ? "cuda" : "cpu");

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "cli.h"
 
-#include "core/quiet_wait.h"
 #include "core/nearest.h"
 
 #include <signal.h>
@@ -90,8 +89,24 @@ static bool is_one_of(const char *word, const char *a, const char *b)
     return !strcmp(word, a) || !strcmp(word, b);
 }
 
+// GNU's OpenMP burns a processor while it waits for the next loop, which starves the lanes and
+// programs beside it: several times slower where two threads share two busy processors. It reads how
+// to wait from the environment while it is loaded, before any line of ours runs (libc puts the
+// environment back after .preinit_array), so the program says it and starts itself once more.
+// Whoever sets OMP_WAIT_POLICY keeps the last word; programs that embed phosphene set it themselves.
+static void wait_quietly(char **argv)
+{
+    char self[4096]; // by its own name, for /proc/self/exe would be shown as "exe"
+    ssize_t length;
+    if (getenv("OMP_WAIT_POLICY") || setenv("OMP_WAIT_POLICY", "passive", 1)) return;
+    if ((length = readlink("/proc/self/exe", self, sizeof self - 1)) <= 0) return;
+    self[length] = 0;
+    execv(self, argv); // comes back only if it cannot: then OpenMP burns
+}
+
 int main(int argc, char **argv)
 {
+    wait_quietly(argv);
     if (argc < 2) {
         cli_print_overview(stderr);
         return CLI_USAGE;

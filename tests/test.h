@@ -14,8 +14,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/quiet_wait.h"
-
 struct test_case {
     const char *name;
     void (*run)(void);

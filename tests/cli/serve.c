@@ -159,6 +159,23 @@ TEST_LIMIT(model_is_what_paints_whatever_the_graph_says, 300)
     CHECK_HAS(o->err, "no node diffusion");
 }
 
+// The test's environment has it; users' have not.
+TEST(openmp_waits_without_burning_a_processor)
+{
+    char path[64], *text;
+    unsetenv("OMP_WAIT_POLICY");
+    struct server s = SERVE(GRAPH);
+    snprintf(path, sizeof path, "/proc/%d/comm", (int) s.child.pid);
+    CHECK_STR(read_text(path), "phosphene\n");
+    snprintf(path, sizeof path, "/proc/%d/environ", (int) s.child.pid);
+    text = read_text(path); // as OpenMP found it: setenv does not change this
+    size_t at = 0;
+    while (text[at] && strcmp(text + at, "OMP_WAIT_POLICY=passive"))
+        at += strlen(text + at) + 1;
+    CHECK(text[at]);
+    stop_server(&s);
+}
+
 TEST(points_in_space_need_no_model)
 {
     setenv("PH_MODELS", "/nonexistent", 1); // and the bundled one is not there either
