@@ -67,6 +67,7 @@ struct object {
     // function
     enum cu_kernel kernel;
     int shared_most;
+    struct object *older;
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -103,13 +104,28 @@ static _Noreturn void die(const char *what)
     abort();
 }
 
+// What was given back stays, dead, so that its use is seen.
+static struct object *newest;
+
 static struct object *object_new(enum kind kind)
 {
     struct object *o = calloc(1, sizeof *o);
     if (!o) die("out of memory");
     o->kind = kind;
     o->context = primary;
+    o->older = newest;
+    newest = o;
     return o;
+}
+
+__attribute__((destructor)) static void free_objects(void)
+{
+    while (newest) {
+        struct object *o = newest;
+        newest = o->older;
+        free(o->ops);
+        free(o);
+    }
 }
 
 static struct object *object_of(void *handle, enum kind kind)
