@@ -3,6 +3,8 @@
 #include "cli.h"
 #include "doctor.h"
 
+#include <stdlib.h>
+
 #include "config.h"
 #include "core/share.h"
 #include "core/tree.h"
@@ -30,6 +32,7 @@ static void probe_gates(struct doctor *d, struct ph_device *device)
 {
     struct ph_gate gates[PH_GATES];
     struct ph_fault fault = { 0 };
+    setenv("PH_KERNELS", "", 1); // what a precision costs is the same every time
     enum ph_precision taken = ph_precision_resolve(PH_PRECISION_AUTO);
     if (ph_gates_run(device, gates, &fault) < 0) {
         doctor_add(d, "models", "quality", DOCTOR_MISSING, NULL, "not measured: %s",

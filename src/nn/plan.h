@@ -38,8 +38,9 @@ enum {
     PH_PLAN_TAPS = 1,
     PH_PLAN_NO_FUSION = 2,
     PH_PLAN_TUNE = 4, /* measure kernels now */
-    // Measure those that were never met on this machine, for a third of a second; what is left is
-    // kept as estimated. So the next plan of these layers measures nothing and is the same.
+    // Measure those that were never met on this machine, for a third of a second, and not while
+    // another such plan runs; what is left is kept as estimated. So the next plan of these layers
+    // measures nothing and is the same. Never of Q4, whose point is memory.
     PH_PLAN_LEARN = 8
 };
 struct ph_plan_params {

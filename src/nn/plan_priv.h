@@ -41,9 +41,10 @@ struct ph_device {
     // Only touched on the device's thread.
     void *arena; // of all plans in turn: nothing in it survives a run
     size_t arena_size;
-    unsigned arena_moves;  // how often it was elsewhere
-    struct ph_plan *plans; // lock: all that may run, for the size of the arena
-    bool trim;             // lock: the arena may be larger than any of them needs
+    unsigned arena_moves;   // how often it was elsewhere
+    int64_t learner_ran_ns; // when a plan with PH_PLAN_LEARN ran last, 0 = never
+    struct ph_plan *plans;  // lock: all that may run, for the size of the arena
+    bool trim;              // lock: the arena may be larger than any of them needs
 
     pthread_mutex_t packs_lock;
     struct ph_packed *packs;

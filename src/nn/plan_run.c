@@ -234,6 +234,7 @@ static void run_on_device(void *arg)
     ph_err ret = b->finish(d);
     if (plan->ret >= 0) plan->ret = ret;
     plan->run_ns = ph_now_ns() - begin;
+    if (plan->flags & PH_PLAN_LEARN) d->learner_ran_ns = begin + plan->run_ns;
     if (b->mark && plan->ret >= 0) {
         plan->run_ns = b->between(d, 0, PH_BACKEND_MOMENTS);
         if (!whole || d->mark_steps) read_times(plan);

@@ -29,9 +29,28 @@ static bool file_path(char *path, size_t size)
     return n > 0 && (size_t) n < size && (own || *path == '/');
 }
 
+// Kernels that compete for a layer, those with the best estimates.
+struct rivals {
+    const struct ph_kernel *fit[PH_TUNE_KERNELS], *expected;
+    double speed[PH_TUNE_KERNELS], most; // GFLOP/s, as they say themselves; expected's
+    int count;
+};
+
+// Of another set of kernels, or of other estimates, the answer may be another.
+static unsigned names_hash(const struct rivals *r)
+{
+    char text[96];
+    unsigned hash = 2166136261u; // FNV-1a
+    for (int i = 0; i < r->count; i++) {
+        snprintf(text, sizeof text, "%.60s %.0f;", r->fit[i]->name, r->speed[i]);
+        for (const char *c = text; *c; c++) hash = (hash ^ (unsigned char) *c) * 16777619u;
+    }
+    return hash;
+}
+
 // What the answer depends on.
 static void describe(char *text, size_t size, const struct ph_plan *plan,
-                     const struct ph_step *s)
+                     const struct ph_step *s, const struct rivals *r)
 {
     const struct ph_place *x = &plan->place[s->in[0]], *y = &plan->place[s->out];
     char cpu[128];
@@ -45,8 +64,8 @@ static void describe(char *text, size_t size, const struct ph_plan *plan,
     if (s->weight) ph_step_window(s, w);
     for (int i = 0; s->weight && i < (s->op == PH_OP_CONV ? 4 : 2); i++)
         n += snprintf(text + n, size - (size_t) n, "%c%lld", i ? 'x' : ' ', (long long) w[i]);
-    n += snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d on ", s->conv.stride,
-                  s->act, s->residual != PH_NONE);
+    n += snprintf(text + n, size - (size_t) n, " stride=%d act=%d add=%d of %08x on ",
+                  s->conv.stride, s->act, s->residual != PH_NONE, names_hash(r));
     if (plan->device->backend->apart)
         snprintf(text + n, size - (size_t) n, "%s", ph_device_name(plan->device));
     else
@@ -54,8 +73,7 @@ static void describe(char *text, size_t size, const struct ph_plan *plan,
                  ph_cpu_level());
 }
 
-static const struct ph_kernel *recall(const char *layer, const struct ph_kernel *const *fit,
-                                      int n, bool measured)
+static const struct ph_kernel *recall(const char *layer, const struct rivals *r, bool measured)
 {
     const struct ph_kernel *found = NULL;
     char path[4096], line[1024];
@@ -67,31 +85,39 @@ static const struct ph_kernel *recall(const char *layer, const struct ph_kernel 
         *speed = '\0';
         of[strcspn(of, "\n")] = '\0';
         if (strcmp(of + 1, layer) != 0 || (measured && atof(speed + 1) <= 0)) continue;
-        for (int i = 0; i < n; i++)
-            if (strcmp(fit[i]->name, line) == 0) found = fit[i];
+        for (int i = 0; i < r->count; i++)
+            if (strcmp(r->fit[i]->name, line) == 0) found = r->fit[i];
     }
     fclose(file);
     return found;
 }
 
-// False when it cannot be written: then it is measured again.
-static bool remember(const char *layer, const struct ph_kernel *kernel, double speed)
+// To be written to by nobody else until it is closed; NULL when it cannot be written.
+static FILE *open_file(void)
 {
     char path[4096];
-    if (!file_path(path, sizeof path)) return false;
+    if (!file_path(path, sizeof path)) return NULL;
     for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
         *slash = '\0';
         mkdir(path, 0755);
         *slash = '/';
     }
     FILE *file = fopen(path, "ae");
-    if (!file) return false;
-    fprintf(file, "%s\t%.1f\t%s\n", kernel->name, speed, layer);
-    return fclose(file) == 0;
+    if (file) flock(fileno(file), LOCK_EX);
+    return file;
+}
+
+// False when there is no room for it.
+static bool remember(FILE *file, const char *layer, const struct ph_kernel *kernel,
+                     double speed)
+{
+    return file && fprintf(file, "%s\t%.1f\t%s\n", kernel->name, speed, layer) > 0 &&
+           fflush(file) == 0;
 }
 
 // ------------------------------------------------------------------------------ measuring
-#define LEARN_NS (300 * PH_MS_NS) // of a plan
+#define LEARN_NS   (300 * PH_MS_NS) // of a plan
+#define TRIAL_RUNS 6                // of a kernel, with its preparation
 
 struct trial {
     struct ph_plan *plan;
@@ -188,72 +214,96 @@ static int64_t time_kernel(struct trial *t, const struct ph_kernel *kernel)
     return best == INT64_MAX ? 0 : best;
 }
 
-// expected: the one with the best estimate.
+// The quickest of the rivals, and its speed; NULL when none runs.
 static const struct ph_kernel *measure(struct ph_plan *plan, const struct ph_step *s,
-                                       const struct ph_kernel *const *fit, int n,
-                                       const struct ph_kernel *expected, const char *layer)
+                                       const struct rivals *r, double *speed)
 {
     struct trial t;
     const struct ph_kernel *best = NULL;
     int64_t least = 0, of_expected = 0;
     bool begun = trial_begin(&t, plan, s);
-    for (int i = 0; begun && i < n; i++) {
-        int64_t ns = time_kernel(&t, fit[i]);
-        if (fit[i] == expected) of_expected = ns;
+    for (int i = 0; begun && i < r->count; i++) {
+        int64_t ns = time_kernel(&t, r->fit[i]);
+        if (r->fit[i] == r->expected) of_expected = ns;
         if (!ns || (best && ns >= least)) continue;
-        best = fit[i];
+        best = r->fit[i];
         least = ns;
     }
     trial_end(&t);
     if (of_expected && of_expected < least + least / 10) {
-        best = expected;
+        best = r->expected;
         least = of_expected;
     }
-    if (best) remember(layer, best, s->flops / (double) least);
+    if (best) *speed = s->flops / (double) least;
     return best;
 }
 
-// A layer that was never met: measured while there is time, else remembered as estimated, so that every
-// plan from now on has the same kernel. Not where nothing can be remembered: plans would differ.
-static const struct ph_kernel *learn(struct ph_plan *plan, const struct ph_step *s,
-                                     const struct ph_kernel *const *fit, int n,
-                                     const struct ph_kernel *expected, const char *layer)
+// Not beside pictures that are being made, which it would hold up and be misled by, and nothing that
+// takes longer than what is left of the time.
+static bool may_learn(const struct ph_plan *plan, const struct ph_step *s,
+                      const struct rivals *r)
 {
-    if (!remember(layer, expected, 0) || plan->learnt_ns > LEARN_NS) return expected;
-    int64_t begin = ph_now_ns();
-    const struct ph_kernel *best = measure(plan, s, fit, n, expected, layer);
-    plan->learnt_ns += ph_now_ns() - begin;
-    return best ? best : expected;
+    double takes = TRIAL_RUNS * r->count * s->flops / r->most;
+    int64_t ran = plan->device->learner_ran_ns;
+    return takes < (double) (LEARN_NS - plan->learnt_ns) &&
+           (!ran || ph_now_ns() - ran > 1000 * PH_MS_NS);
+}
+
+// A layer that was never met: measured where that is allowed, else remembered as estimated, so that
+// every plan from now on has the same kernel. Not where nothing can be remembered: plans would differ.
+static const struct ph_kernel *learn(struct ph_plan *plan, const struct ph_step *s,
+                                     const struct rivals *r, const char *layer)
+{
+    bool tune = plan->flags & PH_PLAN_TUNE;
+    double speed = 0;
+    FILE *file = open_file();
+    const struct ph_kernel *known = recall(layer, r, tune); // by another process meanwhile
+    if (!known && (tune || (file && may_learn(plan, s, r)))) {
+        int64_t begin = ph_now_ns();
+        known = measure(plan, s, r, &speed);
+        plan->learnt_ns += ph_now_ns() - begin;
+        remember(file, layer, known ? known : r->expected, speed);
+    } else if (!known) {
+        remember(file, layer, r->expected, 0);
+    }
+    if (file) fclose(file);
+    return known ? known : r->expected;
 }
 
 // ------------------------------------------------------------------------------ choosing
 // Only what is a quarter as quick as the best by its own account is worth a run.
-const struct ph_kernel *ph_tune_choose(struct ph_plan *plan, const struct ph_step *s)
+static void find_rivals(struct rivals *r, const struct ph_plan *plan, const struct ph_step *s)
 {
-    const struct ph_kernel *fit[PH_TUNE_KERNELS], *best = NULL;
-    double speed[PH_TUNE_KERNELS], most = 0;
     int n = 0;
     for (const struct ph_kernel *const *k = plan->device->kernels; *k; k++) {
         if ((*k)->op != s->op) continue;
         double expected = (*k)->fits(s, plan->place, plan->precision);
         if (expected <= 0) continue;
-        if (expected > most) {
-            most = expected;
-            best = *k;
+        if (expected > r->most) {
+            r->most = expected;
+            r->expected = *k;
         }
         if (n == PH_TUNE_KERNELS) continue;
-        fit[n] = *k;
-        speed[n++] = expected;
+        r->fit[n] = *k;
+        r->speed[n++] = expected;
     }
-    int worth = 0;
-    for (int i = 0; i < n; i++)
-        if (speed[i] * 4 >= most) fit[worth++] = fit[i];
-    if (worth < 2 || s->flops <= 0) return best;
+    for (int i = 0; i < n; i++) {
+        if (r->speed[i] * 4 < r->most) continue;
+        r->fit[r->count] = r->fit[i];
+        r->speed[r->count++] = r->speed[i];
+    }
+}
+
+const struct ph_kernel *ph_tune_choose(struct ph_plan *plan, const struct ph_step *s)
+{
+    struct rivals r = { .count = 0 };
     char layer[512];
-    describe(layer, sizeof layer, plan, s);
     bool tune = plan->flags & PH_PLAN_TUNE;
-    const struct ph_kernel *known = recall(layer, fit, worth, tune);
-    if (!known && tune) known = measure(plan, s, fit, worth, best, layer);
-    if (!known && plan->flags & PH_PLAN_LEARN) known = learn(plan, s, fit, worth, best, layer);
-    return known ? known : best;
+    find_rivals(&r, plan, s);
+    // Who asks for 4 bits asks for little memory: a quicker kernel with wider weights is no answer.
+    if (r.count < 2 || s->flops <= 0 || plan->precision == PH_PRECISION_Q4) return r.expected;
+    describe(layer, sizeof layer, plan, s, &r);
+    const struct ph_kernel *known = recall(layer, &r, tune);
+    if (!known && (tune || plan->flags & PH_PLAN_LEARN)) known = learn(plan, s, &r, layer);
+    return known ? known : r.expected;
 }

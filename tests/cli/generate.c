@@ -104,6 +104,14 @@ TEST(what_the_first_start_learnt_of_kernels_the_second_reads)
     CHECK(same_files("a.png", "b.png"));
 }
 
+// A quicker kernel has wider weights, and whoever asks for 4 bits asks for little memory.
+TEST(four_bits_stay_four_bits_whatever_is_quicker)
+{
+    setenv("PH_KERNELS", "own/kernels.txt", 1);
+    CHECK_STATUS(GENERATE("-o", "a.png", "-q", "--size", "64x64", "--precision", "q4"), 0);
+    CHECK(access("own/kernels.txt", R_OK)); // nothing was learnt
+}
+
 // Gates of rounded weights are said when they are loaded.
 TEST(rounding_to_bytes_says_what_the_weights_keep)
 {

@@ -227,8 +227,9 @@ static void run_one(struct golden_case *c, const struct ph_json *about)
     struct run r = { .c = c, .about = about };
     if (!begin(&r)) return;
     if (c->options->precision == PH_PRECISION_BF16) {
-        r.gate_db = emulate(&r);
-        golden_compare_number(c, r.f, "PSNR of an emulation of bf16", r.gate_db, 40, 0);
+        double db = emulate(&r);
+        golden_compare_number(c, r.f, "PSNR of an emulation of bf16", db, 40, 0);
+        r.gate_db = db && db < 36 ? 36 : db; // 36.7 the least: a bad emulation lowers no bar
     }
     for (int64_t k = 0; k < r.pictures; k++) {
         if (!paint(&r, k)) return;

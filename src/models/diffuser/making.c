@@ -82,8 +82,7 @@ static ph_err part_get(struct ph_maker *m, const char *key, struct ph_part *befo
     part->refs = 1;
     snprintf(part->key, sizeof part->key, "%s", key);
     record(p, m, made);
-    // Kernels are measured where nothing is painted yet: later it would hold up the pictures.
-    int flags = m->plan_flags ? m->plan_flags : m->learnt ? 0 : PH_PLAN_LEARN;
+    int flags = m->plan_flags ? m->plan_flags : PH_PLAN_LEARN;
     struct ph_plan_params params = { m->device, m->precision, flags, m->stop };
     ph_err ret = ph_plan_create(p, &params, &part->plan, fault);
     ph_prog_free(&p);
@@ -201,7 +200,6 @@ static ph_err make_plans(struct ph_maker *m, struct ph_made *made, const struct 
     snprintf(key, sizeof key, "model %dx%d rows=%d memory=%d styles=%016llx", s->width,
              s->height, made->rows, s->memory, (unsigned long long) m->style_key);
     PH_TRY(part_get(m, key, before->model, record_model, made, &made->model, &made->fault));
-    m->learnt = true;
 fail:
     return ret;
 }

@@ -48,7 +48,6 @@ struct ph_maker {
     struct ph_text *text;
     enum ph_precision precision;
     int plan_flags;
-    bool learnt;                             // plans were made once
     struct ph_stop stop;                     // of all plans
     struct ph_adapter styles[PH_STYLES_MAX]; // as last applied
     char *style_path[PH_STYLES_MAX];
