@@ -211,7 +211,7 @@ PH_API void ph_node_work(struct ph_node *n, int64_t ns);
 // --- outside → external port. Takes f, also on failure. PH_MORE: the port is BLOCK and full (try
 // again; f is kept by the caller in that case alone).                               thread: any
 PH_API ph_err ph_node_push(struct ph_node *n, int port, struct ph_frame **f);
-// Policy and depth of an external port (default LATEST 1).                   thread: ctl, open()
+// Policy and depth of an external port (default LATEST 1) that will be fed.  thread: ctl, open()
 PH_API void ph_node_external(struct ph_node *n, int port, enum ph_drop drop, int depth);
 // No more will be pushed: readers get PH_EOF once it is empty.                      thread: any
 PH_API void ph_node_push_eof(struct ph_node *n, int port);

@@ -494,8 +494,11 @@ void ph_node_external(struct ph_node *n, int port, enum ph_drop drop, int depth)
 {
     struct ph_link *l = external_link(n, port);
     if (!l) return;
+    pthread_mutex_lock(&l->lock);
     l->drop = drop;
     l->depth = depth > 0 ? depth : 1;
+    l->fed = true;
+    pthread_mutex_unlock(&l->lock);
 }
 
 void ph_node_publish(struct ph_node *n, struct ph_frame *f)

@@ -52,6 +52,7 @@ struct ph_link {
     struct link_ring staged; // PH_STEPPED: pushed when the lane's work is over
     uint64_t pushed;         // seq of the newest
     bool eof;                // no more will be pushed
+    bool fed;                // external: somebody pushes or has said that he will
     bool refused;            // the newest push did not fit: whoever pushes holds that frame
     _Atomic bool unread;     // the consumer has ended: what is pushed is dropped
     // OFFLINE, a hold link that its own consumer's lane feeds, by way of these other lanes: when

@@ -141,6 +141,7 @@ bool ph_link_push(struct ph_link *l, struct ph_frame *f, int64_t now_ns, bool ma
                   !atomic_load_explicit(&l->unread, RELAXED);
     if (!refuse) push_locked(l, f, now_ns);
     l->refused = refuse;
+    l->fed = true;
     pthread_cond_signal(&l->changed);
     pthread_mutex_unlock(&l->lock);
     if (!refuse && l->to->lane) ph_lane_poke(l->to->lane);

@@ -68,7 +68,8 @@ static bool is_quiet(struct ph_link *l)
     if (!l->from && waits_elsewhere(l)) return true;
     pthread_mutex_lock(&l->lock);
     bool full = l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth;
-    bool yes = l->from || l->eof || full || atomic_load(&l->unread);
+    bool unfed = !l->fed; // a file that is no stream has such ports
+    bool yes = l->from || unfed || l->eof || full || atomic_load(&l->unread);
     pthread_mutex_unlock(&l->lock);
     return yes;
 }

@@ -179,6 +179,28 @@ TEST_LIMIT(offline_pictures_wait_for_a_sound_that_waits_for_room_for_the_picture
     for (int i = 0; i < 160; i++) CHECK_INT(s[i]->pts_ns, ==, i * 10 * PH_MS_NS);
 }
 
+// A film that is a file has the ports of a stream, too, and nobody feeds them.
+TEST_LIMIT(offline_a_port_that_nobody_feeds_holds_up_no_look_at_who_waits, 20)
+{
+    static const struct ph_node_info *all[400];
+    static struct ph_node_info film;
+    int n = 0;
+    for (; test_nodes[n]; n++) {
+        all[n] = test_nodes[n];
+        if (!strcmp(all[n]->name, "count")) film = *all[n];
+    }
+    film.name = "filmed";
+    film.in = PH_PORTS({ "stream", PH_PICTURE, PH_PORT_EXTERNAL | PH_PORT_HOLD },
+                       { "stream_sound", PH_PICTURE, PH_PORT_EXTERNAL | PH_PORT_HOLD });
+    all[n] = &film;
+    run("a: filmed fps=1000 =>[block 4] th: thin n=600 => p: pair => s: sink\na => w: pass => "
+        "p.b",
+        2000, all);
+    const struct seen *s[300];
+    CHECK_INT(seen_of("s", s, 300), ==, 4);
+    for (int i = 0; i < 4; i++) CHECK_NUM((double) s[i]->value, ==, i * 600 * 1001);
+}
+
 // What comes from outside has ended before a film begins: what it drives has its own values, and
 // nobody waits for it.
 TEST_LIMIT(offline_osc_and_midi_have_ended_and_what_they_drive_goes_on, 60)
