@@ -294,6 +294,36 @@ TEST(a_clock_that_speeds_up_far_without_a_pause_is_not_taken_for_ticks_told_twic
     check_step(100, 400, 0);
 }
 
+// START before tick `start` of those that come at another tempo all at once: that one is beat 0.
+static void check_start(double from_bpm, double to_bpm, int start)
+{
+    struct ph_midi_clock c = { 0 };
+    double now = 1;
+    for (int i = 0; i < 48; i++, now += 60 / from_bpm / 24) tick(&c, now);
+    now += 60 / to_bpm / 24 - 60 / from_bpm / 24; // the first of them is told as soon
+    for (int i = 1; i <= 96; i++, now += 60 / to_bpm / 24) {
+        if (i == start)
+            ph_midi_clock_take(&c, now, &(struct ph_midi_message){ .status = PH_MIDI_START });
+        tick(&c, now);
+        double off = ph_midi_clock_beat(&c, now) - (i - start) / 24.0;
+        if (i >= 60 && fabs(off) > 0.03)
+            TEST_FAIL("START at tick %d, %g to %g: tick %d is off by %g beats", start, from_bpm,
+                      to_bpm, i, off);
+    }
+}
+
+TEST(a_start_among_the_first_ticks_of_another_tempo_is_beat_zero)
+{
+    static const double tempi[][2] = { { 60, 130 }, { 60, 180 }, { 40, 200 }, { 100, 400 },
+                                       { 174, 60 }, { 180, 50 }, { 120, 40 } };
+    for (size_t i = 0; i < sizeof tempi / sizeof *tempi; i++) {
+        check_start(tempi[i][0], tempi[i][1], 3);
+        check_start(tempi[i][0], tempi[i][1], 4);
+        check_start(tempi[i][0], tempi[i][1], 11);
+        check_start(tempi[i][0], tempi[i][1], 12);
+    }
+}
+
 // By two cables, or held up and then all at once: neither is another tempo.
 TEST(ticks_told_twice_and_ticks_held_up_keep_the_tempo)
 {

@@ -131,7 +131,11 @@ static void drop_lost(struct ph_midi_clock *c)
     int kept = first + 2, gone = c->count - kept; // from the last tick that was not late on
     memmove(c->at_s, c->at_s + gone, (size_t) kept * sizeof *c->at_s);
     memmove(c->index, c->index + gone, (size_t) kept * sizeof *c->index);
-    for (int k = 1; k < kept; k++) c->index[k] = c->index[0] + k;
+    int64_t origin = c->origin;
+    for (int k = 1; k < kept; k++) {
+        if (c->index[k] == origin) c->origin = c->index[0] + k; // it was among them
+        c->index[k] = c->index[0] + k;
+    }
     c->count = kept;
     c->late = 0;
     fit(c);
@@ -145,19 +149,24 @@ static bool take_quick(struct ph_midi_clock *c, double now_s)
     double gap = now_s - c->arrived_s;
     c->arrived_s = now_s;
     if (c->count < 6 || gap > QUICK * c->tick_s) {
-        c->quick = 0;
+        c->quick = c->quick_origin = 0;
         return false;
     }
     if (!c->quick) c->quick_from = c->index[c->count - 1];
     memmove(c->quick_s, c->quick_s + 1, (NEWEST - 1) * sizeof *c->quick_s);
     c->quick_s[NEWEST - 1] = now_s;
-    if (++c->quick < NEWEST || now_s - c->quick_s[0] < (NEWEST - 1) * SHORTEST_S) return false;
+    c->quick++;
+    if (c->armed && !c->quick_origin) c->quick_origin = c->quick;
+    if (c->quick < NEWEST || now_s - c->quick_s[0] < (NEWEST - 1) * SHORTEST_S) return false;
     for (int k = 0; k < NEWEST; k++) {
         c->at_s[k] = c->quick_s[k];
         c->index[k] = c->quick_from + c->quick - NEWEST + 1 + k;
     }
+    if (c->quick_origin) c->origin = c->quick_from + c->quick_origin;
+    if (c->armed) c->playing = true;
+    c->armed = false;
     c->count = NEWEST;
-    c->quick = c->late = 0;
+    c->quick = c->quick_origin = c->late = 0;
     fit(c);
     return true;
 }
@@ -189,10 +198,12 @@ void ph_midi_clock_take(struct ph_midi_clock *c, double now_s, const struct ph_m
     case PH_MIDI_START:
         c->position = 0;
         c->armed = true;
+        c->quick_origin = 0;
         break;
     case PH_MIDI_CONTINUE:
         if (c->playing) break;
         c->armed = true;
+        c->quick_origin = 0;
         break;
     case PH_MIDI_STOP:
         c->position = ph_midi_clock_beat(c, now_s);
@@ -201,6 +212,7 @@ void ph_midi_clock_take(struct ph_midi_clock *c, double now_s, const struct ph_m
     case PH_MIDI_POSITION:
         c->position = m->value / 4.0;
         c->origin = c->count ? c->index[c->count - 1] : c->origin;
+        if (!c->armed) c->quick_origin = c->quick;
         break;
     default: break;
     }

@@ -50,7 +50,8 @@ struct ph_midi_clock {
     uint32_t
         late;  // of the newest ticks, a bit each: it came as if others had been lost before it
     int quick; // so many of the newest came sooner after another than any of a usual beat
-    int64_t quick_from;            // number of the tick before them
+    int quick_origin;   // which of them `origin` is once they count; 0 = it was before them
+    int64_t quick_from; // number of the tick before them
     double quick_s[12], arrived_s; // when they came, the newest last; of any tick
     double bpm;                    // 0 = not known yet
     double tick_s, line_s;         // length of a tick; where the line has the newest one
