@@ -27,7 +27,7 @@ ph_err ph_segments_picture(struct ph_segments *s, const struct ph_picture *src,
 ph_err ph_segments_finish(struct ph_segments *s, struct ph_fault *fault);
 void ph_segments_destroy(struct ph_segments **s); // what is incomplete goes
 
-// How many segments are there, from the first on without a gap.
+// How many segments are there, from the first on without a gap and as this version makes them.
 int ph_segments_count(const char *folder);
 
 struct ph_chapter {
