@@ -31,7 +31,9 @@ static ph_err record_open(struct ph_node *n, struct ph_fault *fault)
     struct ph_writer_params par = { .path = p->path,
                                     .overwrite = p->overwrite,
                                     .quality = (int) p->quality,
-                                    .preset = presets[p->preset] };
+                                    .preset = presets[p->preset],
+                                    .log = ph_node_log(n),
+                                    .who = ph_node_name(n) };
     return ph_writer_create(&p->writer, &par, fault);
 }
 

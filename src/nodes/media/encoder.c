@@ -163,8 +163,8 @@ static int open_any(struct ph_encoder *e)
     if (!e->gpu) return open_codec(e);
     int opened = open_codec(e);
     if (opened >= 0) return opened;
-    ph_warn(NULL, "encoder", "NVENC does not open (%s): libx264 encodes",
-            ph_ff_text(opened, text, sizeof text));
+    ph_warn(e->par.log, e->par.who ? e->par.who : "encoder",
+            "NVENC does not open (%s): libx264 encodes", ph_ff_text(opened, text, sizeof text));
     e->gpu = false;
     e->par.preset = NULL;
     return open_codec(e);

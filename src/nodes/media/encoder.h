@@ -6,6 +6,7 @@
 #define PH_NODES_MEDIA_ENCODER_H
 
 #include <phosphene/frame.h>
+#include <phosphene/log.h>
 
 struct ph_encoder_params {
     enum ph_codec codec;
@@ -19,6 +20,8 @@ struct ph_encoder_params {
     int ticks_per_second; // unit of pts
     double fps;           // about what will come, for the rate control; 0 = 30
     bool in_file; // parameter sets once, in the file's header; else before each key frame
+    const struct ph_log *log; // borrowed for the call that makes it; NULL = the default one
+    const char *who;          // in the log; NULL = "encoder"
     bool delayed; // H.264: packets come some calls later; the same bytes on any number of cores
 };
 

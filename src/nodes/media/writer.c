@@ -276,6 +276,8 @@ static ph_err start(struct ph_writer *w, int64_t step_ns)
                                      .preset = w->par.preset,
                                      .ticks_per_second = w->kind->ticks_per_second,
                                      .fps = guess_fps(step_ns),
+                                     .log = w->par.log,
+                                     .who = w->par.who,
                                      .in_file = true };
     ph_err ret = ph_encoder_create(&w->encoder, &par, &fault);
     if (ret < 0) return broken(w, ret, "%s: %s", w->par.path, fault.message);

@@ -5,12 +5,16 @@
 #define PH_NODES_MEDIA_WRITER_H
 
 #include <phosphene/frame.h>
+#include <phosphene/log.h>
 
 struct ph_writer_params {
     const char *path;   // .mp4, .m4v, .mov, .mkv: H.264 and AAC; .webm: VP8 and Opus
     bool overwrite;     // else a file of that name is left alone: PH_EBUSY
     int quality;        // 1..100
     const char *preset; // x264's
+    const struct ph_log
+        *log;        // what it does otherwise than it was told; outlives it, as `who` does
+    const char *who; // in the log
 };
 
 struct ph_writer;
