@@ -21,10 +21,19 @@ export function pointsOf(map, pixels) {
 }
 
 // Of points that came as such (space-points.js): there z is forward.
+// Those that are not finite are left out.
 export function pointsGiven({ points, places, tints }) {
     const xyz = new Float32Array(places.slice().buffer);
-    for (let i = 2; i < xyz.length; i += 3) xyz[i] = -xyz[i];
-    return { count: points, xyz, rgb: tints };
+    const rgb = tints.slice();
+    let n = 0;
+    for (let i = 0; i < points; i++) {
+        const [x, y, z] = xyz.subarray(3 * i, 3 * i + 3);
+        if (!(Number.isFinite(x) && Number.isFinite(y) && Number.isFinite(z))) continue;
+        xyz.set([x, y, -z], 3 * n);
+        rgb.set(rgb.subarray(3 * i, 3 * i + 3), 3 * n);
+        n++;
+    }
+    return { count: n, xyz: xyz.subarray(0, 3 * n), rgb: rgb.subarray(0, 3 * n) };
 }
 
 export function ply({ count, xyz, rgb }) {

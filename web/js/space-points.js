@@ -54,12 +54,15 @@ function measure(places, count) {
     for (let k = 0; k < SAMPLES && count > 1; k++) {
         const i = Math.floor((k * (count - 1)) / SAMPLES);
         const at = (axis, point) => view.getFloat32(4 * (3 * point + axis), true);
+        const gap = Math.hypot(...[0, 1, 2].map((axis) => at(axis, i + 1) - at(axis, i)));
+        if (!Number.isFinite(gap)) continue; // one of the two is not finite
         depths.push(at(2, i));
-        gaps.push(Math.hypot(...[0, 1, 2].map((axis) => at(axis, i + 1) - at(axis, i))));
+        gaps.push(gap);
     }
     for (const list of [depths, gaps]) list.sort((a, b) => a - b);
-    const near = Math.max(1e-3, depths[SAMPLES >> 5] ?? 1);
-    return { near, far: Math.max(1.01 * near, depths[SAMPLES - (SAMPLES >> 5)] ?? 10), spacing: gaps[SAMPLES >> 1] ?? 0.01 };
+    const n = gaps.length;
+    const near = Math.max(1e-3, depths[n >> 5] ?? 1);
+    return { near, far: Math.max(1.01 * near, depths[n - (n >> 5)] ?? 10), spacing: gaps[n >> 1] ?? 0.01 };
 }
 
 // { points, places: bytes of 3 f32 each (x right, y up, z forward), tints: 3 bytes each, near, far, spacing }
