@@ -65,11 +65,12 @@ static bool waits_elsewhere(const struct ph_link *l)
 // Nothing more comes from outside through it until its consumer moves.
 static bool is_quiet(struct ph_link *l)
 {
-    if (!l->from && waits_elsewhere(l)) return true;
+    if (l->from || waits_elsewhere(l))
+        return true; // from: within a lane no lock is held either
     pthread_mutex_lock(&l->lock);
     bool full = l->drop == PH_DROP_BLOCK && l->ring.count >= l->depth;
     bool unfed = !l->fed; // a file that is no stream has such ports
-    bool yes = l->from || unfed || l->eof || full || atomic_load(&l->unread);
+    bool yes = unfed || l->eof || full || atomic_load(&l->unread);
     pthread_mutex_unlock(&l->lock);
     return yes;
 }

@@ -172,8 +172,10 @@ TEST_LIMIT(another_model_takes_over_while_the_room_is_watched, 240)
     ph_json_free(&doc);
     EXPECT(400, &h, "PATCH", "/api/v1/rooms/demo/params",
            "{\"node\":\"paint\",\"values\":{\"model\":\"third\"}}");
-    EXPECT(200, &h, "PATCH", "/api/v1/rooms/demo/params",
-           "{\"node\":\"paint\",\"values\":{\"model\":\"second\"}}");
+    int status =
+        api(&h, "PATCH", "/api/v1/rooms/demo/params",
+            "{\"node\":\"paint\",\"values\":{\"model\":\"second\"}}", answer, sizeof answer);
+    CHECK(status == 200 || status == 202); // 202: it takes longer than an answer waits
     for (bool there = false; !there; ph_json_free(&doc)) {
         doc = next_metrics(&c); // of the same connection
         there = !strcmp(str(doc, "data.modelName"), "second");

@@ -135,7 +135,7 @@ static inline bool client_send(struct client *c, const void *bytes, size_t size)
 __attribute__((format(printf, 2, 3))) static inline bool client_sendf(struct client *c,
                                                                       const char *fmt, ...)
 {
-    static char text[200000];
+    static _Thread_local char text[200000];
     va_list args;
     va_start(args, fmt);
     int n = vsnprintf(text, sizeof text, fmt, args);
@@ -188,7 +188,7 @@ static inline bool client_sees_end(struct client *c)
 // The value of a header, or NULL; valid until the next call.
 static inline const char *response_header(const struct response *r, const char *name)
 {
-    static char value[4096];
+    static _Thread_local char value[4096];
     size_t n = strlen(name);
     for (const char *line = r->head; (line = strstr(line, "\r\n"));) {
         line += 2;
