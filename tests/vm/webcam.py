@@ -116,7 +116,7 @@ class Webcam:
     def _answer(self, kind, sequence, status, data=b"", length=None):
         head = struct.pack(">IIIII", kind + 2, sequence, 0, 0, 0)
         body = struct.pack(">iiiii8x", status, len(data) if length is None else length, 0, 0, 0)
-        with self.change:
+        with self.change:  # it may be held already
             if not self.gone:
                 self.cable.sendall(head + body + data)
 
@@ -218,13 +218,10 @@ class Webcam:
         for at in range(0, len(picture), PAYLOAD - 2):
             piece = picture[at:at + PAYLOAD - 2]
             last = at + len(piece) == len(picture)
-            request = self._next_request()
-            if not request:
-                return
-            self._answer(SUBMIT, request, 0, bytes([2, 0x80 | toggle | last << 1]) + piece)
-
-    def _next_request(self):
-        with self.change:
-            while not self.waiting and not self.gone:
-                self.change.wait()
-            return None if self.gone else self.waiting.pop(0)[0]
+            with self.change:  # one that is unlinked between the two would be answered after its unlinking
+                while not self.waiting and not self.gone:
+                    self.change.wait()
+                if self.gone:
+                    return
+                request = self.waiting.pop(0)[0]
+                self._answer(SUBMIT, request, 0, bytes([2, 0x80 | toggle | last << 1]) + piece)
