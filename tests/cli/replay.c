@@ -161,7 +161,7 @@ TEST(what_drives_an_encoder_does_not_keep_a_session_from_being_replayed)
     snprintf(film, sizeof film, "%s", temp_path("film.mp4"));
     CHECK_STATUS(PHOSPHENE("replay", journal), 0);
     CHECK_STATUS(PHOSPHENE("replay", journal, "-o", film), 0);
-    CHECK_INT(frames_in(film), >, 2);
+    CHECK_INT(frames_in(film), >, 0);
 }
 
 TEST(o_writes_pictures_too)
