@@ -268,6 +268,12 @@ class Page:
             time.sleep(0.1)
         raise Failure(f"no {suffix} was downloaded, but {self.listing()}")
 
+    def clear_downloads(self):
+        """Earlier cases leave files, and one of the same name would not be seen to come."""
+        for name in self.listing():
+            os.remove(os.path.join(self.browser.downloads, name))
+        return []
+
     def listing(self):
         folder = self.browser.downloads
         return os.listdir(folder) if os.path.isdir(folder) else []

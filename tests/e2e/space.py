@@ -190,7 +190,7 @@ def the_points_are_kept_as_files_that_other_programs_open(make):
         page = enter(own)
         kept = {}
         for kind in ("ply", "glb"):
-            before = page.listing()
+            before = page.clear_downloads()
             page.js(f"document.querySelector('[data-keep={kind}]').click()")
             kept[kind] = numbers(page.downloaded(before, "." + kind))
         points, colours = kept["ply"]
@@ -401,7 +401,7 @@ def three_cameras_are_one_cloud_in_the_page(make):
         check(len(set(zip(all_three.rgba[::4], all_three.rgba[1::4]))) > 100, "the colours are not the pictures'")
         check(page.js("document.querySelector('#smooth').disabled"), "two clouds have no pixels in common")
         count = page.js(POINTS)
-        before = page.listing()
+        before = page.clear_downloads()
         page.js("document.querySelector('[data-keep=ply]').click()")
         kept = numbers(page.downloaded(before, ".ply"))[0]
         check(abs(len(kept) - count) < 0.05 * count, f"{len(kept)} points in the file, {count} in the page")
